@@ -1,1 +1,51 @@
-//! stub
+//! The disk as durable code sees it: a small set of operations, real or simulated.
+//!
+//! Whatever must survive a power cut (segments, write-ahead logs, checkpoints) goes through [`Disk`], so that the
+//! crash simulator can cut the sequence of operations anywhere and lose what was not synced.
+//! Invariant: a name is durable only after its directory was synced, data only after its file (or file system) was.
+
+use std::{io, os::fd::BorrowedFd, path::{Path, PathBuf}, sync::Arc};
+
+/// Which sync call of the program this is, for error messages, metrics and planted faults ("segment roll", …).
+pub type SyncSite = &'static str;
+
+/// File-system operations. Paths are absolute or relative to the process.
+pub trait Disk: Send + Sync + 'static {
+    /// Opens for reading and writing; `create` makes a missing file (its name is durable after `sync_dir` of its parent).
+    fn open(&self, path: &Path, create: bool) -> io::Result<Arc<dyn DiskFile>>;
+    fn create_dir_all(&self, path: &Path) -> io::Result<()>;
+    /// Names in a directory, unordered.
+    fn read_dir(&self, path: &Path) -> io::Result<Vec<PathBuf>>;
+    fn exists(&self, path: &Path) -> bool;
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    fn remove_file(&self, path: &Path) -> io::Result<()>;
+    fn remove_dir_all(&self, path: &Path) -> io::Result<()>;
+    /// Makes creations, renames and removals in `path` durable.
+    fn sync_dir(&self, path: &Path, site: SyncSite) -> io::Result<()>;
+    /// Bytes free for unprivileged writers on the file system of `path`.
+    fn free_space(&self, path: &Path) -> io::Result<u64>;
+    /// A handle for syncing the whole file system of `path`, to be held from start (see `FileSystem`).
+    fn file_system(&self, path: &Path) -> io::Result<Arc<dyn FileSystem>>;
+}
+
+/// An open file. Offsets in bytes.
+pub trait DiskFile: Send + Sync + 'static {
+    fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> io::Result<()>;
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> io::Result<()>;
+    fn set_len(&self, len: u64) -> io::Result<()>;
+    fn len(&self) -> io::Result<u64>;
+    /// Reserves blocks without changing the length (FALLOC_FL_KEEP_SIZE); best effort.
+    fn preallocate(&self, len: u64) -> io::Result<()>;
+    /// fdatasync: data and the length needed to read it.
+    fn sync_data(&self, site: SyncSite) -> io::Result<()>;
+    /// The descriptor, for sendfile; none when simulated.
+    fn fd(&self) -> Option<BorrowedFd<'_>>;
+}
+
+/// A file system held open, so that syncfs reports errors that happened since.
+pub trait FileSystem: Send + Sync + 'static {
+    /// Whether syncfs both writes and reports errors here (ext4, xfs, btrfs; kernel ≥ 5.17).
+    fn syncfs_is_trustworthy(&self) -> bool;
+    fn syncfs(&self, site: SyncSite) -> io::Result<()>;
+}

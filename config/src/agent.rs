@@ -1,0 +1,109 @@
+//! agent.yaml: which files are read, how a line becomes a record, how fast, and where it goes.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use crate::kafka::KafkaConfig;
+
+/// A validated agent.yaml.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AgentConfig {
+    /// Checkpoint and lock live here. Default `/var/lib/logmill-agent`.
+    pub state_dir: PathBuf,
+    pub kafka: KafkaConfig,
+    pub inputs: Vec<Input>,
+    /// `host.name` of every record. Default: the machine's host name.
+    pub host_name: Option<String>,
+    /// Bytes that read but unacknowledged records may hold, librdkafka's queue included. Default 16 MiB.
+    pub buffer_bytes: u64,
+    /// Safety net beside notify events. Default 10 s.
+    pub rescan_interval: Duration,
+    /// Open descriptors kept at most. Default 1024.
+    pub max_open_files: usize,
+    /// `/metrics` and `/health`. Default 127.0.0.1:9601.
+    pub metrics: SocketAddr,
+    /// Default 8 s.
+    pub shutdown_timeout: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Input {
+    pub name: String,
+    /// Globs, `**` crosses directories.
+    pub include: Vec<String>,
+    pub exclude: Vec<String>,
+    pub topic: String,
+    pub key: Key,
+    pub read_from: ReadFrom,
+    pub parse: Parse,
+    /// Longest line in bytes. Default 256 KiB.
+    pub max_line_bytes: u64,
+    pub on_long_line: OnLongLine,
+    /// A last line without newline becomes a record after this time. Default 5 s.
+    pub flush_unterminated: Duration,
+    pub limits: Vec<Limit>,
+    /// Added to each record, dotted names nested (`service.name`).
+    pub fields: BTreeMap<String, serde_json::Value>,
+}
+
+/// Kafka record key. Default: file.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Key {
+    None,
+    Host,
+    #[default]
+    File,
+    /// A dotted path into the record.
+    Field(String),
+}
+
+/// Where a file first seen at start-up is read from; a file that appears later is read from its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReadFrom {
+    #[default]
+    Beginning,
+    End,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Parse {
+    /// A JSON object, else raw.
+    #[default]
+    Auto,
+    Raw,
+    /// Anything but a JSON object is kept as `message` with the tag `parse_failure`.
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnLongLine {
+    /// Cut with a mark (`log.flags: [truncated]`).
+    #[default]
+    Truncate,
+    Split,
+    /// Counted in the ledger as `long_line`.
+    Drop,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Limit {
+    pub per: LimitPer,
+    pub lines_per_second: Option<u32>,
+    pub bytes_per_second: Option<u64>,
+    /// Lines that may pass at once. Default: one second's worth.
+    pub burst: Option<u32>,
+    pub on_exceed: OnExceed,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LimitPer {
+    #[default]
+    File,
+    Input,
+}
+
+/// What happens above the limit. Only `delay` so far: reading waits, nothing is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnExceed {
+    #[default]
+    Delay,
+}

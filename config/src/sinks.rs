@@ -1,0 +1,103 @@
+//! sinks.yaml: consumer groups, what they read and where it is delivered.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use crate::kafka::KafkaConfig;
+
+/// A validated sinks.yaml.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SinksConfig {
+    pub kafka: KafkaConfig,
+    /// At least one, names unique.
+    pub sinks: Vec<Sink>,
+    /// Bytes of records held from poll to commit over all sinks, librdkafka's queues included. Default 48 MiB.
+    pub buffer_bytes: u64,
+    /// `/metrics` and `/health`. Default 127.0.0.1:9603.
+    pub metrics: SocketAddr,
+    /// Default 8 s.
+    pub shutdown_timeout: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sink {
+    pub name: String,
+    /// Names, or `^regex` (which never matches a configured dead-letter topic).
+    pub topics: Vec<String>,
+    /// Default: the sink's name.
+    pub group: String,
+    /// `group.instance.id`, static membership when set.
+    pub instance_id: Option<String>,
+    pub elasticsearch: Elasticsearch,
+    pub retry: Retry,
+    /// Default topic: `<sink name>.dead`.
+    pub dead_letters: DeadLetters,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct Elasticsearch {
+    /// URLs, at least one.
+    pub hosts: Vec<String>,
+    pub auth: Option<Auth>,
+    pub tls: Tls,
+    /// `%Y.%m.%d` and such are the event's own UTC date; `{field.path}` its field.
+    pub index: String,
+    pub id: Id,
+    pub op: Op,
+    pub bulk: Bulk,
+    /// Fields added to nothing: reserved for headers of each request.
+    pub headers: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Auth {
+    Basic { user: String, password: String },
+    ApiKey(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tls {
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Document `_id`. Default: event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Id {
+    /// The `logmill-id` header, else as `Record`.
+    #[default]
+    Event,
+    /// topic-partition-offset-timestamp.
+    Record,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Op {
+    #[default]
+    Create,
+    Index,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bulk {
+    /// Default 5 MiB.
+    pub max_bytes: u64,
+    /// Default 5000.
+    pub max_documents: usize,
+    /// Default 200 ms.
+    pub linger: Duration,
+    /// Requests under way at once. Default 4, 1..=64.
+    pub in_flight: usize,
+}
+
+/// Backoff between attempts, doubled with jitter, unlimited in number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// Default 200 ms.
+    pub initial: Duration,
+    /// Default 60 s.
+    pub max: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetters {
+    pub topic: String,
+}
