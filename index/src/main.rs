@@ -1,2 +1,3 @@
-//! stub
+//! `logmill-index`: the embedded index as a daemon of its own.
+
 fn main() {}
