@@ -1,5 +1,9 @@
 //! agent.yaml: which files are read, how a line becomes a record, how fast, and where it goes.
 
+mod load;
+
+pub use load::{REFERENCE, check, load, parse, parse_with};
+
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use crate::kafka::KafkaConfig;

@@ -1,5 +1,9 @@
 //! broker.yaml: identity, listeners, durability, topic defaults and bounds.
 
+mod load;
+
+pub use load::{REFERENCE, check, load, parse, parse_with};
+
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 /// A validated broker.yaml.

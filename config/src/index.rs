@@ -1,5 +1,9 @@
 //! index.yaml: the embedded index.
 
+mod load;
+
+pub use load::{REFERENCE, check, load, parse, parse_with};
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// A validated index.yaml.

@@ -1,5 +1,9 @@
 //! How a client reaches Kafka: shared by agent and sinks.
 
+mod load;
+
+pub(crate) use load::{Role, read};
+
 use std::collections::BTreeMap;
 
 /// The `kafka:` section.

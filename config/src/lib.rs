@@ -2,9 +2,27 @@
 //!
 //! A file is loaded whole and every mistake is reported at once, with file, line, key and a suggestion
 //! (exit code 78). The reference files that users copy lie beside this crate's `src`.
+//!
+//! Text → [`tree`] (nodes with positions, variables put in) → [`section`] and [`value`] (typed reading that collects
+//! every mistake) → the types in [`agent`], [`broker`], [`sinks`] and [`index`].
 
 pub mod agent;
 pub mod broker;
+mod expand;
+mod file;
 pub mod index;
 pub mod kafka;
+pub mod kind;
+mod names;
+mod problem;
+mod section;
 pub mod sinks;
+mod tree;
+pub mod units;
+mod value;
+
+#[cfg(test)]
+mod tests;
+
+pub use file::Checked;
+pub use problem::{Errors, Mark, Problem};

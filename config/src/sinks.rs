@@ -1,5 +1,9 @@
 //! sinks.yaml: consumer groups, what they read and where it is delivered.
 
+mod load;
+
+pub use load::{REFERENCE, check, load, parse, parse_with};
+
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use crate::kafka::KafkaConfig;

@@ -1,0 +1,146 @@
+//! Reads broker.yaml.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::Duration,
+};
+
+use super::{Advertise, BrokerConfig, Durability, GroupCommit, Limits, Listener, TopicDefaults};
+use crate::{
+    file::{self, Checked},
+    problem::Errors,
+    section::Section,
+    value::Value,
+};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const SECOND: Duration = Duration::from_secs(1);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The reference broker.yaml that users copy and `logmill up` runs on.
+pub const REFERENCE: &str = include_str!("../../broker.yaml");
+
+/// Loads and checks a file.
+pub fn load(path: &Path) -> Result<BrokerConfig, Errors> {
+    parse(&path.display().to_string(), &file::read(path)?)
+}
+
+/// Checks a text; `name` stands for it in errors.
+pub fn parse(name: &str, text: &str) -> Result<BrokerConfig, Errors> {
+    parse_with(name, text, &file::process_env)
+}
+
+/// As [`parse`], with `env` answering for `${VAR}`.
+pub fn parse_with(name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<BrokerConfig, Errors> {
+    check(name, text, env).map(|checked| checked.config)
+}
+
+/// As [`parse_with`], with what is odd but allowed.
+pub fn check(name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Checked<BrokerConfig>, Errors> {
+    file::parse(name, text, env, build)
+}
+
+fn build(root: &mut Section) -> BrokerConfig {
+    root.not_yet(&[
+        ("tls", ""),
+        ("sasl", ""),
+        ("users", ""),
+        ("acls", ""),
+        ("authorization", ""),
+        ("quotas", ""),
+        ("cluster", "one node serves all partitions"),
+        ("validate", "batches are checked by header and CRC"),
+    ]);
+    let loopback = Listener { listen: ([127, 0, 0, 1], 9092).into(), advertise: Advertise::Auto };
+    let listeners = root.or("listeners", vec![loopback], |v| {
+        let mut taken = BTreeSet::new();
+        Some(v.list("listeners")?.iter().filter_map(|v| listener(v, &mut taken)).collect())
+    });
+    BrokerConfig {
+        node_id: root.or("node_id", 1, |v| v.number(0, i32::MAX)),
+        data_dir: root.or("data_dir", "/var/lib/logmill-broker".into(), Value::path),
+        listeners,
+        durability: root.or("durability", Durability::Fsync, |v| {
+            v.choice(&[("fsync", Durability::Fsync), ("page-cache", Durability::PageCache)], &[])
+        }),
+        group_commit: root.or("group_commit", GroupCommit::Auto, |v| {
+            let choices =
+                [("auto", GroupCommit::Auto), ("fdatasync", GroupCommit::Fdatasync), ("syncfs", GroupCommit::Syncfs)];
+            v.choice(&choices, &[])
+        }),
+        topics: topics(root),
+        limits: limits(root),
+        free_space_reserve: root.or("free_space_reserve", 256 * MIB, |v| v.size(0, 1 << 50)),
+        metrics: root.or("metrics", ([127, 0, 0, 1], 9602).into(), Value::socket),
+        shutdown_timeout: root.or("shutdown_timeout", 8 * SECOND, |v| v.duration(SECOND / 10, 600 * SECOND)),
+    }
+}
+
+fn listener(value: &Value, taken: &mut BTreeSet<std::net::SocketAddr>) -> Option<Listener> {
+    let mut s = value.section()?;
+    s.not_yet(&[("tls", ""), ("sasl", ""), ("security", "")]);
+    let listen = s.need("listen", "\"127.0.0.1:9092\"", |v| {
+        let address = v.socket()?;
+        if address.port() != 0 && !taken.insert(address) {
+            return v.fail(format!("{address} is used by another listener"));
+        }
+        Some(address)
+    });
+    let advertise = s.or("advertise", Advertise::Auto, |v| {
+        if v.text()? == "auto" {
+            return Some(Advertise::Auto);
+        }
+        let (host, port) = v.host_port(9092)?;
+        Some(Advertise::Address { host, port })
+    });
+    s.finish();
+    Some(Listener { listen: listen?, advertise })
+}
+
+fn topics(root: &mut Section) -> TopicDefaults {
+    let default = TopicDefaults { auto_create: true, partitions: 4, retention: 7 * DAY, config: BTreeMap::new() };
+    root.or("topics", default, |v| {
+        let mut s = v.section()?;
+        let topics = TopicDefaults {
+            auto_create: s.or("auto_create", true, Value::boolean),
+            partitions: s.or("partitions", 4, |v| v.number(1, 10_000)),
+            retention: s.or("retention", 7 * DAY, |v| v.duration(SECOND, 36_500 * DAY)),
+            config: s.or("config", BTreeMap::new(), |v| {
+                if let Some(section) = v.section() {
+                    for (name, v) in section.entries() {
+                        if name == "retention.ms" {
+                            v.fail::<()>("is given by topics.retention, expected only that");
+                        }
+                    }
+                }
+                v.text_map()
+            }),
+        };
+        s.finish();
+        Some(topics)
+    })
+}
+
+fn limits(root: &mut Section) -> Limits {
+    let default = Limits {
+        max_request_bytes: 100 << 20,
+        max_in_flight_bytes: 64 * MIB,
+        max_connections: 10_000,
+        idle_timeout: 600 * SECOND,
+    };
+    root.or("limits", default.clone(), |v| {
+        let mut s = v.section()?;
+        let limits = Limits {
+            max_request_bytes: s.or("max_request_bytes", default.max_request_bytes, |v| {
+                v.size(64 * KIB, 1024 * MIB).and_then(|n| u32::try_from(n).ok())
+            }),
+            max_in_flight_bytes: s.or("max_in_flight_bytes", default.max_in_flight_bytes, |v| v.size(MIB, 1 << 40)),
+            max_connections: s.or("max_connections", default.max_connections, |v| v.number(1, 1_000_000)),
+            idle_timeout: s.or("idle_timeout", default.idle_timeout, |v| v.duration(SECOND, 30 * DAY)),
+        };
+        s.finish();
+        Some(limits)
+    })
+}

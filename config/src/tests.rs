@@ -1,0 +1,303 @@
+//! The loader as its users see it: reference files, exact error texts, no panic on any input.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use crate::{agent, broker, index, kind, sinks};
+
+fn no_env(_: &str) -> Option<String> {
+    None
+}
+
+#[track_caller]
+fn agent_errors(text: &str, expected: &str) {
+    let errors = agent::parse_with("agent.yaml", text, &no_env).unwrap_err().to_string();
+    assert_eq!(errors, expected.trim());
+}
+
+#[test]
+fn reference_files_say_what_is_the_default() {
+    let agent = agent::parse_with("agent.yaml", agent::REFERENCE, &no_env).unwrap();
+    assert_eq!(agent.inputs.len(), 2);
+    assert_eq!(agent.inputs[0].include, ["./logs/**/*.log"]);
+    assert_eq!(agent.inputs[1].read_from, agent::ReadFrom::End);
+    let bare = "inputs: [{ name: app, include: ['./logs/**/*.log'], exclude: ['**/*.tmp'], topic: logs.app }]";
+    let mut bare = agent::parse_with("a", bare, &no_env).unwrap();
+    bare.inputs.push(agent.inputs[1].clone());
+    assert_eq!(bare, agent);
+
+    let broker = broker::parse_with("broker.yaml", broker::REFERENCE, &no_env).unwrap();
+    assert_eq!(broker, broker::parse_with("b", "", &no_env).unwrap());
+
+    let index = index::parse_with("index.yaml", index::REFERENCE, &no_env).unwrap();
+    assert_eq!(index, index::parse_with("i", "", &no_env).unwrap());
+
+    let sinks = sinks::parse_with("sinks.yaml", sinks::REFERENCE, &no_env).unwrap();
+    let bare = "sinks: [{ name: app-logs, topics: [logs.app], dead_letters: { topic: logs.app.dead },
+        elasticsearch: { hosts: ['http://localhost:9200'], index: app-logs-%Y.%m.%d } }]";
+    assert_eq!(sinks, sinks::parse_with("s", bare, &no_env).unwrap());
+}
+
+#[test]
+fn every_mistake_at_once() {
+    agent_errors(
+        "\
+state_dir: 7
+kafka:
+  brokers: [localhost]
+  compresion: lz4
+  properties: { acks: 1, linger.ms: 5 }
+inputs:
+  - name: app
+    include: [\"/var/log/[a\"]
+    topik: logs.app
+    key: feild:user
+    parse: nginx
+    multiline: { start: x }
+    max_line_bytes: 64K
+    limits:
+      - { per: host, lines_per_second: 0 }
+  - name: app
+    include: /var/log/*.log
+    topic: 'logs app'
+metrics: localhost:9601
+rescan_interval: 10
+",
+        r#"
+agent.yaml:3:13: kafka.brokers[0]: "localhost" is not HOST:PORT, did you mean "localhost:9092"?
+agent.yaml:4:3: kafka.compresion: unknown key, did you mean "compression"?
+agent.yaml:5:23: kafka.properties.acks: cannot be set, since delivery without loss hangs on it: it is always all
+agent.yaml:7:5: inputs[0].topic: missing, expected e.g. "topic: logs.app"
+agent.yaml:8:15: inputs[0].include[0]: "/var/log/[a" is not a glob: unclosed character class; missing ']'
+agent.yaml:9:5: inputs[0].topik: unknown key, did you mean "topic"?
+agent.yaml:10:10: inputs[0].key: "feild:user" is not known, did you mean "field:NAME"?
+agent.yaml:11:12: inputs[0].parse: "nginx" is not supported yet, expected one of: auto, raw, json
+agent.yaml:12:5: inputs[0].multiline: not supported yet
+agent.yaml:13:21: inputs[0].max_line_bytes: "64K" is not a size, expected a whole number with a unit such as 64KiB or 5MB, did you mean "64KiB"?
+agent.yaml:15:16: inputs[0].limits[0].per: "host" is not supported yet, expected one of: file, input
+agent.yaml:15:40: inputs[0].limits[0].lines_per_second: 0 is out of range, expected 1 to 4294967295
+agent.yaml:16:11: inputs[1].name: "app" is used twice, expected a name of its own
+agent.yaml:17:14: inputs[1].include: expected a list, did you mean ["/var/log/*.log"]?
+agent.yaml:18:12: inputs[1].topic: "logs app" is not a topic name, expected only ASCII letters, digits, ".", "_" and "-"
+agent.yaml:19:10: metrics: "localhost:9601" is not an address to listen on, expected IP:PORT such as 127.0.0.1:9092, did you mean "127.0.0.1:9601"?
+agent.yaml:20:18: rescan_interval: "10" is not a duration, expected a whole number with a unit such as 250ms, 10s, 5m, 1h or 7d, did you mean "10s" or "10ms"?
+"#,
+    );
+}
+
+#[test]
+fn structure() {
+    agent_errors(
+        "",
+        "agent.yaml:1:1: inputs: missing, expected e.g. \"inputs: [{ name: app, include: [\"/var/log/app/*.log\"], topic: logs.app }]\"",
+    );
+    agent_errors(
+        "state_dir: /a\nstate_dir: /b\ninputs: [{name: a, include: [a], topic: b}]",
+        "agent.yaml:2:1: state_dir: duplicate key, first given on line 1",
+    );
+    agent_errors("inputs: []", "agent.yaml:1:9: inputs: the list is empty, expected at least one of inputs");
+    agent_errors("inputs: 5", "agent.yaml:1:9: inputs: expected a list, did you mean [\"5\"]?");
+    agent_errors("a: &x 1\nb: *x", "\
+agent.yaml:1:1: inputs: missing, expected e.g. \"inputs: [{ name: app, include: [\"/var/log/app/*.log\"], topic: logs.app }]\"
+agent.yaml:1:1: a: unknown key, expected one of: inputs, buffer_bytes, state_dir, kafka, host_name, rescan_interval, max_open_files, metrics, shutdown_timeout
+agent.yaml:2:1: b: unknown key, expected one of: inputs, buffer_bytes, state_dir, kafka, host_name, rescan_interval, max_open_files, metrics, shutdown_timeout
+agent.yaml:2:4: b: aliases (*name) are not supported, write the value out");
+    agent_errors(
+        "inputs: [{name: ${NAME}, include: [a], topic: b}]",
+        "agent.yaml:1:17: inputs[0].name: environment variable NAME is not set and has no default, write ${NAME:-value} to give one",
+    );
+    let deep = format!("inputs: {}", "[".repeat(40));
+    let errors = agent::parse_with("agent.yaml", &deep, &no_env).unwrap_err().to_string();
+    assert!(errors.contains("nested deeper than 32 levels"), "{errors}");
+    let errors = agent::parse_with("agent.yaml", "inputs: [\n", &no_env).unwrap_err().to_string();
+    assert!(errors.starts_with("agent.yaml:2:1: not valid YAML: "), "{errors}");
+}
+
+#[test]
+fn sinks_mistakes() {
+    let text = "\
+sinks:
+  - name: a
+    topics: [in, '^([']
+    transform: '.x = 1'
+    elasticsearch: { hosts: [localhost:9200], index: Logs-%Y-%q, id: key }
+    dead_letters: { topic: in }
+  - name: b
+    group: a
+    topics: [in]
+    webhook: { url: 'http://x' }
+kafka: { sasl: {}, properties: { group.id: x } }
+";
+    let errors = sinks::parse_with("sinks.yaml", text, &no_env).unwrap_err().to_string();
+    assert_eq!(
+        errors,
+        r#"sinks.yaml:3:18: sinks[0].topics[1]: "^([" is not a regular expression: unclosed character class
+sinks.yaml:4:5: sinks[0].transform: not supported yet
+sinks.yaml:5:30: sinks[0].elasticsearch.hosts[0]: "localhost:9200" is not a URL, did you mean "http://localhost:9200"?
+sinks.yaml:5:54: sinks[0].elasticsearch.index: "%q" is not a date part, expected %Y, %m, %d, %H, %j, %G, %V or %y
+sinks.yaml:5:70: sinks[0].elasticsearch.id: "key" is not supported yet, expected one of: event, record
+sinks.yaml:6:28: sinks[0].dead_letters.topic: "in" is read by this sink, expected another topic for its dead letters
+sinks.yaml:8:12: sinks[1].group: group "a" is also that of sink "a", each would get only a part of the records, expected a group of its own
+sinks.yaml:10:5: sinks[1].webhook: not supported yet, use elasticsearch
+sinks.yaml:11:10: kafka.sasl: not supported yet, until then set librdkafka's own security.protocol, ssl.* and sasl.* in kafka.properties
+sinks.yaml:11:44: kafka.properties.group.id: cannot be set, since delivery without loss hangs on it: use group of the sink"#
+    );
+}
+
+#[test]
+fn broker_mistakes() {
+    let text = "\
+listeners: [ { listen: ':9092' }, { listen: '127.0.0.1:9092', advertise: kafka }, { listen: '127.0.0.1:9092' } ]
+durability: fsynk
+topics: { auto_create: yes, partitions: 0, retention: 7 }
+";
+    let errors = broker::parse_with("broker.yaml", text, &no_env).unwrap_err().to_string();
+    assert_eq!(
+        errors,
+        r#"broker.yaml:1:24: listeners[0].listen: ":9092" is not an address to listen on, expected IP:PORT such as 127.0.0.1:9092, did you mean "127.0.0.1:9092" (this machine only) or "0.0.0.0:9092"?
+broker.yaml:1:74: listeners[1].advertise: "kafka" is not HOST:PORT, did you mean "kafka:9092"?
+broker.yaml:1:93: listeners[2].listen: 127.0.0.1:9092 is used by another listener
+broker.yaml:2:13: durability: "fsynk" is not known, did you mean "fsync"?
+broker.yaml:3:24: topics.auto_create: expected true or false, found "yes", did you mean "true"?
+broker.yaml:3:41: topics.partitions: 0 is out of range, expected 1 to 10000
+broker.yaml:3:55: topics.retention: "7" is not a duration, expected a whole number with a unit such as 250ms, 10s, 5m, 1h or 7d, did you mean "7s" or "7ms"?"#
+    );
+}
+
+#[test]
+fn values_are_read() {
+    let env = |name: &str| (name == "RATE").then(|| "50".to_owned());
+    let text = "
+inputs:
+  - name: app
+    include: [a.log]
+    topic: t
+    key: field:user.id
+    limits: [{ lines_per_second: '${RATE}', bytes_per_second: 5MiB, burst: 7 }]
+    fields: { service.name: checkout, tier: 3, canary: true, zip: '01234', ratio: 0.5, tags: [a, b] }
+kafka: { brokers: ['kafka-1:9092', '[::1]:9093'], properties: { linger.ms: 5 } }
+shutdown_timeout: 250ms
+";
+    let agent = agent::parse_with("a", text, &env).unwrap();
+    let input = &agent.inputs[0];
+    assert_eq!(input.key, agent::Key::Field("user.id".into()));
+    assert_eq!(input.limits[0].lines_per_second, Some(50));
+    assert_eq!(input.limits[0].bytes_per_second, Some(5 << 20));
+    assert_eq!(input.limits[0].burst, Some(7));
+    assert_eq!(
+        serde_json::to_string(&input.fields).unwrap(),
+        r#"{"canary":true,"ratio":0.5,"service.name":"checkout","tags":["a","b"],"tier":3,"zip":"01234"}"#
+    );
+    assert_eq!(agent.kafka.brokers, ["kafka-1:9092", "[::1]:9093"]);
+    assert_eq!(agent.kafka.properties["linger.ms"], "5");
+    assert_eq!(agent.shutdown_timeout, Duration::from_millis(250));
+}
+
+#[test]
+fn a_name_elasticsearch_takes_for_a_data_stream_is_a_warning() {
+    let text = "sinks: [{ name: a, topics: [t], elasticsearch: { hosts: ['http://h'], index: 'logs-app-%Y' } }]";
+    let checked = sinks::check("s", text, &no_env).unwrap();
+    assert_eq!(checked.warnings.len(), 1);
+    assert!(checked.warnings[0].describe("s").starts_with("s:1:78: sinks[0].elasticsearch.index: matches logs-*-*"));
+}
+
+#[test]
+fn files_are_told_apart() {
+    assert_eq!(kind::detect(agent::REFERENCE, "x"), Some(kind::Kind::Agent));
+    assert_eq!(kind::detect(broker::REFERENCE, "x"), Some(kind::Kind::Broker));
+    assert_eq!(kind::detect(sinks::REFERENCE, "x"), Some(kind::Kind::Sinks));
+    assert_eq!(kind::detect(index::REFERENCE, "x"), Some(kind::Kind::Index));
+    assert_eq!(kind::detect("", "my-agent"), Some(kind::Kind::Agent));
+    assert_eq!(kind::detect("metrics: x", "config"), None);
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("none.yaml");
+    let error = agent::load(&missing).unwrap_err().to_string();
+    assert_eq!(error, format!("{}: cannot open: no such file or directory", missing.display()));
+    let bad = dir.path().join("bad.yaml");
+    std::fs::write(&bad, b"inputs:\n  - \xff\n").unwrap();
+    assert!(agent::load(&bad).unwrap_err().to_string().ends_with("line 2 is not valid UTF-8"));
+    std::fs::write(&bad, vec![b' '; 1 << 21]).unwrap();
+    assert!(agent::load(&bad).unwrap_err().to_string().ends_with("larger than 1MiB, which no configuration file is"));
+}
+
+/// Pieces that make YAML, so that random texts get past the first line.
+fn pieces() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        Just("inputs:"),
+        Just("sinks:"),
+        Just("kafka:"),
+        Just("- "),
+        Just("\n"),
+        Just("\n  "),
+        Just("\n    "),
+        Just("{"),
+        Just("}"),
+        Just("["),
+        Just("]"),
+        Just(","),
+        Just(": "),
+        Just("name"),
+        Just("topic"),
+        Just("include"),
+        Just("limits"),
+        Just("${"),
+        Just("}"),
+        Just("${A:-b}"),
+        Just("&a "),
+        Just("*a"),
+        Just("!!str "),
+        Just("? "),
+        Just("|\n"),
+        Just(">-\n"),
+        Just("'"),
+        Just("\""),
+        Just("\\"),
+        Just("#"),
+        Just("---\n"),
+        Just("...\n"),
+        Just("\t"),
+        Just("%Y"),
+        Just("5MiB"),
+        Just("-1"),
+        Just("99999999999999999999"),
+        Just("é"),
+        Just("\u{feff}"),
+        Just("<<"),
+        Just("elasticsearch:"),
+        Just("index:"),
+        Just("hosts:"),
+        Just("listeners:"),
+        Just("topics:"),
+        Just("~"),
+    ];
+    prop::collection::vec(piece, 0..60).prop_map(|v| v.concat())
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics_the_loader(text in prop_oneof![pieces(), any::<String>()]) {
+        let _ = agent::parse_with("f", &text, &no_env).map_err(|e| e.to_string());
+        let _ = broker::parse_with("f", &text, &no_env).map_err(|e| e.to_string());
+        let _ = sinks::parse_with("f", &text, &no_env).map_err(|e| e.to_string());
+        let _ = index::parse_with("f", &text, &no_env).map_err(|e| e.to_string());
+        let _ = kind::detect(&text, "f");
+    }
+
+    #[test]
+    fn no_slip_in_a_reference_file_panics_the_loader(at in 0usize..4000, insert in "[ -~\n]{0,3}", cut in 0usize..40) {
+        for reference in [agent::REFERENCE, sinks::REFERENCE, broker::REFERENCE] {
+            let chars: Vec<char> = reference.chars().collect();
+            let at = at.min(chars.len());
+            let text: String = chars[..at].iter().copied().chain(insert.chars()).chain(chars[(at + cut).min(chars.len())..].iter().copied()).collect();
+            let _ = agent::parse_with("f", &text, &no_env).map_err(|e| e.to_string());
+            let _ = sinks::parse_with("f", &text, &no_env).map_err(|e| e.to_string());
+            let _ = broker::parse_with("f", &text, &no_env).map_err(|e| e.to_string());
+        }
+    }
+}
