@@ -1,1 +1,30 @@
-//! stub
+//! Kafka's log on disk: segments, indexes, producer state, recovery, group commit, retention.
+//!
+//! A [`DataDir`] holds partitions in Kafka's own layout; a [`Log`] is one of them. Appends go to the page cache under the
+//! partition's lock; one committer per data directory syncs whatever is dirty; the high watermark follows what is durable.
+//!
+//! Invariants:
+//! - The high watermark never passes an offset whose bytes, file name and directory names are not durable (`Durability::Fsync`).
+//! - After a failed sync nothing past the last durable offset is acknowledged or, after a restart, believed.
+//! - Everything before the recovery point is durable, its index entries included: recovery reads only what is past it.
+//! - Segment files grow only; a position below the high watermark never changes its bytes.
+
+mod api;
+mod clock;
+mod config;
+mod error;
+mod options;
+
+pub use api::{
+    AppendAs, Appended, LogListener, Origin, PartitionDir, ReadLimit, ReadSlice, StatsSnapshot, TimestampOffset,
+    TopicId,
+};
+pub use clock::{Clock, SystemClock};
+pub use config::{LogConfig, TimestampType};
+pub use data_dir::DataDir;
+pub use error::{AppendError, MaintenanceError, OpenError, ReadError};
+pub use log::Log;
+pub use options::{Committer, Durability, GroupCommit, Options};
+
+mod data_dir;
+mod log;

@@ -1,0 +1,113 @@
+//! The small types that callers and logs exchange.
+
+use logmill_disk::DiskFile;
+use std::{io, sync::Arc, time::Duration};
+
+/// A topic's id (KIP-516).
+pub type TopicId = [u8; 16];
+
+/// A partition directory found when the data directory was opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionDir {
+    pub topic: String,
+    pub partition: i32,
+    /// From `partition.metadata`; `None` if it is missing or unreadable (a crash during creation: nothing in it was acknowledged).
+    pub topic_id: Option<TopicId>,
+}
+
+/// Who appends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A producer: sequence numbers, timestamps and sizes are checked.
+    Client,
+    /// The broker's own coordinators (offsets, transaction markers): control batches are allowed.
+    Coordinator,
+}
+
+/// How a batch is appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AppendAs {
+    pub leader_epoch: i32,
+    pub origin: Origin,
+}
+
+/// Where an append went. It may be acknowledged once the high watermark is past `last_offset`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    pub base_offset: i64,
+    pub last_offset: i64,
+    /// Milliseconds; -1 unless the topic has LogAppendTime (as the Produce response wants it).
+    pub log_append_time: i64,
+    pub log_start_offset: i64,
+}
+
+/// How far a read may see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadLimit {
+    /// Consumers.
+    HighWatermark,
+    /// The broker itself (and replicas, later).
+    LogEnd,
+}
+
+/// A stretch of whole batches in a segment file, which stays readable while this is held, even if the segment is deleted.
+#[derive(Clone)]
+pub struct ReadSlice {
+    pub file: Arc<dyn DiskFile>,
+    /// Of the first byte in `file`.
+    pub position: u64,
+    /// Bytes, at least one batch.
+    pub len: u64,
+    /// Base offset of the first batch: at most the offset asked for.
+    pub base_offset: i64,
+}
+
+impl ReadSlice {
+    /// Appends the bytes to `buf`, for where sendfile cannot be used.
+    pub fn read_into(&self, buf: &mut Vec<u8>) -> io::Result<()> {
+        let start = buf.len();
+        let len = usize::try_from(self.len).map_err(io::Error::other)?;
+        buf.resize(start + len, 0);
+        self.file.read_exact_at(&mut buf[start..], self.position)
+    }
+
+    pub fn to_vec(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.read_into(&mut bytes)?;
+        Ok(bytes)
+    }
+}
+
+/// A record found by time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimestampOffset {
+    /// Milliseconds.
+    pub timestamp: i64,
+    pub offset: i64,
+    pub leader_epoch: i32,
+}
+
+/// Told when a log's state that others wait for changes. Called on the committing thread (page-cache mode: the appending one) without
+/// locks held: it should only wake others.
+pub trait LogListener: Send + Sync + 'static {
+    fn high_watermark_moved(&self, high_watermark: i64);
+    /// A sync failed: what is at or past `durable_end` will never be acknowledged; waiters fail.
+    fn fenced(&self, durable_end: i64);
+}
+
+/// Counters of a data directory since it was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct StatsSnapshot {
+    pub commits: u64,
+    /// Of these by syncfs.
+    pub commits_by_syncfs: u64,
+    /// Partitions over all commits.
+    pub committed_partitions: u64,
+    pub commit_time_sum: Duration,
+    pub commit_time_max: Duration,
+    pub failed_syncs: u64,
+    pub appended_batches: u64,
+    pub appended_bytes: u64,
+    pub fenced_partitions: u64,
+    pub recovery_points_written: u64,
+}

@@ -1,0 +1,61 @@
+//! What a topic configures of its log (Kafka's topic-level names, in Rust's spelling).
+
+use std::time::Duration;
+
+/// `message.timestamp.type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TimestampType {
+    /// The producer's timestamps stay.
+    #[default]
+    CreateTime,
+    /// The broker's time of appending replaces them.
+    LogAppendTime,
+}
+
+/// One log's configuration; partitions of a topic share one `Arc`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogConfig {
+    /// `segment.bytes`: largest segment, at most 2^31 - 1. Default 1 GiB.
+    pub segment_bytes: u32,
+    /// `segment.ms`: a segment whose first record is older is closed at the next append. Default 7 d.
+    pub segment_ms: i64,
+    /// `retention.ms`; `None` keeps for ever. Default 7 d.
+    pub retention_ms: Option<i64>,
+    /// `retention.bytes` per partition; `None` keeps everything. Default `None`.
+    pub retention_bytes: Option<u64>,
+    /// `max.message.bytes`: largest batch, after compression. Default 1 048 588.
+    pub max_message_bytes: u32,
+    /// `index.interval.bytes`. Default 4096.
+    pub index_interval_bytes: u32,
+    /// `segment.index.bytes`: an index that is full closes the segment. Default 10 MiB.
+    pub segment_index_bytes: u32,
+    pub timestamp_type: TimestampType,
+    /// `message.timestamp.before.max.ms`; `None` accepts any. Default `None`.
+    pub timestamp_before_max_ms: Option<i64>,
+    /// `message.timestamp.after.max.ms`; `None` accepts any. Default 1 h, as Kafka's.
+    pub timestamp_after_max_ms: Option<i64>,
+    /// `file.delete.delay.ms`. Default 60 s.
+    pub file_delete_delay: Duration,
+    /// Reserves blocks ahead of the log's end in steps (without changing the file's length), which saves metadata writes in syncs. Default true.
+    pub preallocate: bool,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        const WEEK_MS: i64 = 7 * 24 * 3600 * 1000;
+        Self {
+            segment_bytes: 1 << 30,
+            segment_ms: WEEK_MS,
+            retention_ms: Some(WEEK_MS),
+            retention_bytes: None,
+            max_message_bytes: 1_048_588,
+            index_interval_bytes: 4096,
+            segment_index_bytes: 10 << 20,
+            timestamp_type: TimestampType::CreateTime,
+            timestamp_before_max_ms: None,
+            timestamp_after_max_ms: Some(3600 * 1000),
+            file_delete_delay: Duration::from_secs(60),
+            preallocate: true,
+        }
+    }
+}
