@@ -72,7 +72,7 @@ agent.yaml:5:23: kafka.properties.acks: cannot be set, since delivery without lo
 agent.yaml:7:5: inputs[0].topic: missing, expected e.g. "topic: logs.app"
 agent.yaml:8:15: inputs[0].include[0]: "/var/log/[a" is not a glob: unclosed character class; missing ']'
 agent.yaml:9:5: inputs[0].topik: unknown key, did you mean "topic"?
-agent.yaml:10:10: inputs[0].key: "feild:user" is not known, did you mean "field:NAME"?
+agent.yaml:10:10: inputs[0].key: "feild:user" is not known, expected one of: none, host, file, field:NAME
 agent.yaml:11:12: inputs[0].parse: "nginx" is not supported yet, expected one of: auto, raw, json
 agent.yaml:12:5: inputs[0].multiline: not supported yet
 agent.yaml:13:21: inputs[0].max_line_bytes: "64K" is not a size, expected a whole number with a unit such as 64KiB or 5MB, did you mean "64KiB"?
@@ -105,9 +105,11 @@ agent.yaml:1:1: a: unknown key, expected one of: inputs, buffer_bytes, state_dir
 agent.yaml:2:1: b: unknown key, expected one of: inputs, buffer_bytes, state_dir, kafka, host_name, rescan_interval, max_open_files, metrics, shutdown_timeout
 agent.yaml:2:4: b: aliases (*name) are not supported, write the value out");
     agent_errors(
-        "inputs: [{name: ${NAME}, include: [a], topic: b}]",
+        "inputs: [{name: \"${NAME}\", include: [a], topic: b}]",
         "agent.yaml:1:17: inputs[0].name: environment variable NAME is not set and has no default, write ${NAME:-value} to give one",
     );
+    let errors = agent::parse_with("agent.yaml", "inputs: [{name: ${NAME}}]", &no_env).unwrap_err().to_string();
+    assert!(errors.ends_with(", quote a value with ${…} inside {} or []"), "{errors}");
     let deep = format!("inputs: {}", "[".repeat(40));
     let errors = agent::parse_with("agent.yaml", &deep, &no_env).unwrap_err().to_string();
     assert!(errors.contains("nested deeper than 32 levels"), "{errors}");

@@ -58,7 +58,10 @@ pub(crate) fn parse(text: &str, env: &dyn Fn(&str) -> Option<String>, findings: 
         let (event, span) = match event {
             Ok(event) => event,
             Err(e) => {
-                findings.error(mark(e.marker()), "", format!("not valid YAML: {}", e.info()));
+                let at = mark(e.marker());
+                let variable = text.lines().nth(at.line - 1).is_some_and(|line| line.contains("${"));
+                let hint = if variable { ", quote a value with ${…} inside {} or []" } else { "" };
+                findings.error(at, "", format!("not valid YAML: {}{hint}", e.info()));
                 return None;
             }
         };

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Handed to every daemon's `run(config, context)`. Cheap to clone.
@@ -13,11 +14,18 @@ pub struct Context {
     pub health: Health,
     /// Cancelled once: stop taking input, flush, commit, return.
     pub stop: CancellationToken,
+    /// SIGHUP: re-read what can change live.
+    pub reload: Reload,
 }
 
 impl Context {
     pub fn new() -> Self {
-        Self { metrics: prometheus::Registry::new(), health: Health::default(), stop: CancellationToken::new() }
+        Self {
+            metrics: prometheus::Registry::new(),
+            health: Health::default(),
+            stop: CancellationToken::new(),
+            reload: Reload::default(),
+        }
     }
 }
 
@@ -29,21 +37,61 @@ impl Default for Context {
 
 /// What /health/ready answers: ready when every part that registered says so.
 #[derive(Clone, Default)]
-pub struct Health(Arc<Mutex<BTreeMap<String, Result<(), String>>>>);
+pub struct Health(Arc<Parts>);
+
+#[derive(Default)]
+struct Parts {
+    states: Mutex<BTreeMap<String, Result<(), String>>>,
+    /// Counts changes, so that a waiter misses none.
+    changes: watch::Sender<u64>,
+}
 
 impl Health {
     /// Sets the state of one part ("broker", "sink app-logs"): `Err` says in words why it is not ready.
     pub fn set(&self, part: &str, state: Result<(), String>) {
-        self.0.lock().insert(part.to_owned(), state);
+        self.0.states.lock().insert(part.to_owned(), state);
+        self.0.changes.send_modify(|n| *n = n.wrapping_add(1));
     }
 
     /// Every part with its state.
     pub fn parts(&self) -> BTreeMap<String, Result<(), String>> {
-        self.0.lock().clone()
+        self.0.states.lock().clone()
     }
 
     pub fn is_ready(&self) -> bool {
-        let parts = self.0.lock();
+        let parts = self.0.states.lock();
         !parts.is_empty() && parts.values().all(Result::is_ok)
+    }
+
+    /// Waits until `holds` says so of the parts; looks again after every change.
+    pub async fn wait_for(&self, holds: impl Fn(&BTreeMap<String, Result<(), String>>) -> bool) {
+        let mut changes = self.0.changes.subscribe();
+        while !holds(&self.0.states.lock()) {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Waits until every part is ready.
+    pub async fn wait_ready(&self) {
+        self.wait_for(|parts| !parts.is_empty() && parts.values().all(Result::is_ok)).await;
+    }
+}
+
+/// The SIGHUP hook: who can change something live waits on a [`Reload::listen`]er.
+#[derive(Clone, Default)]
+pub struct Reload(Arc<watch::Sender<u64>>);
+
+impl Reload {
+    /// `changed().await` returns once per request to re-read the configuration.
+    pub fn listen(&self) -> watch::Receiver<u64> {
+        self.0.subscribe()
+    }
+
+    /// Asks every listener to re-read its configuration; `false` when nobody listens.
+    pub fn request(&self) -> bool {
+        self.0.send_modify(|n| *n = n.wrapping_add(1));
+        self.0.receiver_count() > 0
     }
 }

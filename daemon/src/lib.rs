@@ -1,3 +1,23 @@
 //! What the daemons share: tracing set-up, metrics and health over HTTP, signals, graceful stop, sd_notify.
+//!
+//! A daemon's `main.rs` is one call of [`daemon_main`]; what it does there is its `run(config, context)`, which
+//! `logmill up` calls as well.
 
+mod cli;
+pub mod clock;
 pub mod context;
+pub mod exit;
+pub mod http;
+pub mod listen;
+pub mod logs;
+mod notify;
+mod process;
+mod run;
+mod signals;
+pub mod throttle;
+
+pub use cli::daemon_main;
+pub use context::{Context, Health};
+pub use run::{run_main, runtime};
+pub use signals::Signals;
+pub use throttle::Throttle;
