@@ -122,6 +122,13 @@ impl Writer {
         }
     }
 
+    /// Forgets what was written and keeps the memory.
+    pub fn clear(&mut self) {
+        self.buffer.clear();
+        self.holes.clear();
+        self.hole_bytes = 0;
+    }
+
     /// Bytes in the buffer, holes not counted.
     #[inline]
     pub fn len(&self) -> usize {
