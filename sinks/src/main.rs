@@ -1,2 +1,3 @@
-//! stub
+//! The `logmill-sinks` daemon.
+
 fn main() {}
