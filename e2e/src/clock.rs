@@ -1,0 +1,39 @@
+//! The crate's clock: deadlines, polling for a condition, durations for the report.
+
+use std::{future::Future, time::Duration};
+
+use anyhow::{Result, bail};
+
+pub type Instant = std::time::Instant;
+
+#[allow(clippy::disallowed_methods)]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// Milliseconds since the epoch.
+#[allow(clippy::disallowed_methods)]
+pub fn epoch_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Asks `probe` every `every` until it gives a value; fails after `deadline`, telling what was waited for and the last error.
+pub async fn until<T, F, Fut>(what: &str, deadline: Duration, every: Duration, mut probe: F) -> Result<T>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<Option<T>>>,
+{
+    let start = now();
+    loop {
+        let last = match probe().await {
+            Ok(Some(value)) => return Ok(value),
+            Ok(None) => String::from("not yet"),
+            Err(e) => format!("{e:#}"),
+        };
+        if start.elapsed() > deadline {
+            bail!("waited {:.0} s for {what}: {last}", deadline.as_secs_f64());
+        }
+        tokio::time::sleep(every).await;
+    }
+}

@@ -1,0 +1,86 @@
+//! Real peers, started by the scripts in `e2e/peers`: Apache Kafka with its tools, Elasticsearch, OpenSearch.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::process;
+
+fn script(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(name)
+}
+
+fn call(name: &str, args: &[&str]) -> Result<String> {
+    let output = Command::new(script(name)).args(args).output().with_context(|| format!("running peers/{name}"))?;
+    ensure!(
+        output.status.success(),
+        "peers/{name} {args:?}: {}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// One Apache Kafka node; stopped when dropped.
+pub struct Kafka {
+    dir: PathBuf,
+    pub port: u16,
+}
+
+impl Kafka {
+    pub fn start(dir: &Path, port: u16) -> Result<Self> {
+        let log = std::fs::File::create(dir.with_extension("out"))?;
+        // The node inherits our output: a pipe would stay open for its whole life.
+        let status = Command::new(script("kafka"))
+            .args(["start", "--nodes", "1", "--port", &port.to_string(), "--dir"])
+            .arg(dir)
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .status()?;
+        ensure!(status.success(), "Apache Kafka did not start, see {}", dir.with_extension("out").display());
+        Ok(Self { dir: dir.to_owned(), port })
+    }
+}
+
+impl Drop for Kafka {
+    fn drop(&mut self) {
+        let _ = call("kafka", &["stop", &self.dir.to_string_lossy()]);
+    }
+}
+
+/// Runs one of Kafka's own tools (`topics`, `console-consumer`, …).
+pub async fn kafka_tool(args: &[&str], input: &str) -> Result<(i32, String, String)> {
+    let mut all = vec!["tool"];
+    all.extend(args);
+    process::run_with_input(&script("kafka"), &all, Path::new("/tmp"), input, Duration::from_secs(60)).await
+}
+
+/// A search node: `elasticsearch` or `opensearch`; stopped when dropped.
+pub struct Search {
+    dir: PathBuf,
+    pub url: String,
+}
+
+impl Search {
+    pub fn start(kind: &str, dir: &Path, port: u16) -> Result<Self> {
+        let log = std::fs::File::create(dir.with_extension("out"))?;
+        let status = Command::new(script("search"))
+            .args(["start", kind, "--heap", "1g", "--port", &port.to_string(), "--dir"])
+            .arg(dir)
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .status()?;
+        ensure!(status.success(), "{kind} did not start, see {}", dir.with_extension("out").display());
+        Ok(Self { dir: dir.to_owned(), url: format!("http://127.0.0.1:{port}") })
+    }
+}
+
+impl Drop for Search {
+    fn drop(&mut self) {
+        let _ = call("search", &["stop", &self.dir.to_string_lossy()]);
+    }
+}

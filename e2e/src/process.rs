@@ -1,0 +1,166 @@
+//! Child processes under test: started with a log file, frozen, killed, stopped; killed when dropped.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::clock;
+
+/// The workspace binary of this name, beside our own.
+pub fn binary(name: &str) -> Result<PathBuf> {
+    let path = std::env::current_exe()?.with_file_name(name);
+    if !path.exists() {
+        bail!("{} is missing: run `cargo build --workspace` first", path.display());
+    }
+    Ok(path)
+}
+
+pub struct Process {
+    child: Child,
+    name: String,
+    pub log: PathBuf,
+}
+
+impl Process {
+    /// Starts `program`; stdout and stderr are appended to `log`.
+    pub fn spawn(name: &str, program: &Path, args: &[&str], dir: &Path, log: &Path) -> Result<Self> {
+        let out = File::options().create(true).append(true).open(log)?;
+        let child = Command::new(program)
+            .args(args)
+            .current_dir(dir)
+            .stdin(Stdio::null())
+            .stdout(out.try_clone()?)
+            .stderr(out)
+            .spawn()
+            .with_context(|| format!("starting {}", program.display()))?;
+        Ok(Self { child, name: name.to_owned(), log: log.to_owned() })
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        Pid::from_raw(i32::try_from(self.child.id()).ok()?)
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = self.pid().context("no pid")?;
+        kill_process(pid, signal).with_context(|| format!("{signal:?} to {}", self.name))
+    }
+
+    pub fn freeze(&self) -> Result<()> {
+        self.signal(Signal::STOP)
+    }
+
+    /// SIGKILL, and waits until it is gone.
+    pub fn kill(&mut self) -> Result<()> {
+        if let Some(status) = self.child.try_wait()? {
+            bail!("{} was to be killed but had ended with {status}: {}", self.name, self.tail());
+        }
+        self.signal(Signal::KILL)?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// `None` while running.
+    pub fn ended(&mut self) -> Result<Option<i32>> {
+        Ok(self.child.try_wait()?.map(|s| s.code().unwrap_or(-1)))
+    }
+
+    /// SIGTERM; fails unless it ends with 0 within 10 s.
+    pub async fn stop(&mut self) -> Result<()> {
+        self.signal(Signal::TERM)?;
+        let code = self.wait(Duration::from_secs(10)).await?;
+        if code != 0 {
+            bail!("{} ended with {code} on SIGTERM: {}", self.name, self.tail());
+        }
+        Ok(())
+    }
+
+    /// Exit code (−1 for a signal).
+    pub async fn wait(&mut self, deadline: Duration) -> Result<i32> {
+        let start = clock::now();
+        loop {
+            if let Some(code) = self.ended()? {
+                return Ok(code);
+            }
+            if start.elapsed() > deadline {
+                bail!("{} did not end within {:?}: {}", self.name, deadline, self.tail());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The end of its log.
+    pub fn tail(&self) -> String {
+        let text = std::fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().rev().take(15).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    }
+
+    /// A field of /proc/PID/status in KiB ("RssAnon", "VmHWM").
+    pub fn status_kib(&self, field: &str) -> Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status.lines().find(|l| l.starts_with(field)).with_context(|| format!("no {field}"))?;
+        Ok(line.split_whitespace().nth(1).context("no value")?.parse()?)
+    }
+
+    /// CPU seconds used so far (user + system).
+    pub fn cpu_seconds(&self) -> Result<f64> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let rest = stat.rsplit_once(')').context("unexpected stat")?.1;
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
+        Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a program to its end; gives exit code, stdout and stderr. Killed after `deadline`.
+pub async fn run(program: &Path, args: &[&str], dir: &Path, deadline: Duration) -> Result<(i32, String, String)> {
+    run_with_input(program, args, dir, "", deadline).await
+}
+
+pub async fn run_with_input(
+    program: &Path,
+    args: &[&str],
+    dir: &Path,
+    input: &str,
+    deadline: Duration,
+) -> Result<(i32, String, String)> {
+    use tokio::io::AsyncWriteExt;
+    let mut child = tokio::process::Command::new(program)
+        .args(args)
+        .current_dir(dir)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("starting {}", program.display()))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.as_bytes()).await?;
+    }
+    let output = tokio::time::timeout(deadline, child.wait_with_output())
+        .await
+        .with_context(|| format!("{} {args:?} did not end within {deadline:?}", program.display()))??;
+    Ok((
+        output.status.code().unwrap_or(-1),
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    ))
+}

@@ -1,0 +1,99 @@
+//! The table of suites and how they are run: each in a fresh directory, with a line for its result.
+
+use std::{
+    future::Future,
+    path::{Path, PathBuf},
+    pin::Pin,
+    process::ExitCode,
+};
+
+use anyhow::Result;
+
+use crate::clock;
+
+mod bad_input;
+mod clients;
+mod kafka_tools;
+mod kills;
+mod peers;
+mod power_cut;
+mod traps;
+mod whole;
+
+/// Bounded forms together stay within minutes; long forms are soaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Size {
+    Bounded,
+    Long,
+}
+
+/// What a suite gets: an empty directory that is removed when it passes.
+pub struct Room {
+    pub dir: PathBuf,
+    pub size: Size,
+}
+
+impl Room {
+    pub fn is_long(&self) -> bool {
+        self.size == Size::Long
+    }
+}
+
+type Run = fn(&Room) -> Pin<Box<dyn Future<Output = Result<String>> + '_>>;
+
+pub struct Suite {
+    pub name: &'static str,
+    pub about: &'static str,
+    run: Run,
+}
+
+pub const ALL: &[Suite] = &[
+    Suite { name: "whole", about: "20 files with rename rotations: the set is whole in topic and index", run: |r| Box::pin(whole::run(r)) },
+    Suite { name: "behavior", about: "behaviour events of `logmill sample` arrive without dead letters", run: |r| Box::pin(whole::behavior(r)) },
+    Suite { name: "kills", about: "kill -9 of agent, broker and sinks in turn under a paced writer", run: |r| Box::pin(kills::run(r)) },
+    Suite { name: "power-cut", about: "broker, index and agent on ext4: what a power cut leaves", run: |r| Box::pin(power_cut::run(r)) },
+    Suite { name: "kafka-tools", about: "kcat and Apache Kafka's own tools on our broker", run: |r| Box::pin(kafka_tools::run(r)) },
+    Suite { name: "clients", about: "the official Python client on the embedded index", run: |r| Box::pin(clients::run(r)) },
+    Suite { name: "traps", about: "broker away, topic missing, new partitions, an empty machine", run: |r| Box::pin(traps::run(r)) },
+    Suite { name: "bad-input", about: "wrong configuration, wrong bytes, wrong files: clear errors, bounded memory", run: |r| Box::pin(bad_input::run(r)) },
+    Suite { name: "peers", about: "our agent and sinks on Apache Kafka, Elasticsearch and OpenSearch", run: |r| Box::pin(peers::run(r)) },
+];
+
+/// Runs the named suites one after another; prints `N passed, N failed` at the end.
+pub async fn run(names: &[String], size: Size) -> ExitCode {
+    let (mut passed, mut failed) = (0, Vec::new());
+    let base = std::env::temp_dir().join(format!("logmill-e2e-{}", std::process::id()));
+    for name in names {
+        let Some(suite) = ALL.iter().find(|s| s.name == name) else {
+            eprintln!("no suite is named {name}; `logmill-e2e list` names them");
+            return ExitCode::from(64);
+        };
+        let dir = base.join(suite.name);
+        let start = clock::now();
+        println!("{name}: {}", suite.about);
+        match one(suite, &dir, size).await {
+            Ok(figures) => {
+                passed += 1;
+                println!("{name}: ok in {:.1} s: {figures}", start.elapsed().as_secs_f64());
+                let _ = std::fs::remove_dir_all(&dir);
+            }
+            Err(e) => {
+                println!("{name}: FAILED after {:.1} s: {e:#}\n  its files are in {}", start.elapsed().as_secs_f64(), dir.display());
+                failed.push(name.as_str());
+            }
+        }
+    }
+    if !failed.is_empty() {
+        println!("failed: {}", failed.join(", "));
+    } else {
+        let _ = std::fs::remove_dir_all(&base);
+    }
+    println!("{passed} passed, {} failed", failed.len());
+    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn one(suite: &Suite, dir: &Path, size: Size) -> Result<String> {
+    let _ = std::fs::remove_dir_all(dir);
+    std::fs::create_dir_all(dir)?;
+    (suite.run)(&Room { dir: dir.to_owned(), size }).await
+}
