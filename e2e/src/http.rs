@@ -31,8 +31,12 @@ pub async fn json(method: &str, url: &str, body: Option<&Value>) -> Result<Value
 
 /// NDJSON to `_bulk`; gives status and body, whatever they are.
 pub async fn bulk(base: &str, body: String) -> Result<(u16, Value)> {
-    let response =
-        client()?.post(format!("{base}/_bulk")).header("content-type", "application/x-ndjson").body(body).send().await?;
+    let response = client()?
+        .post(format!("{base}/_bulk"))
+        .header("content-type", "application/x-ndjson")
+        .body(body)
+        .send()
+        .await?;
     let status = response.status().as_u16();
     Ok((status, serde_json::from_str(&response.text().await?)?))
 }

@@ -73,7 +73,11 @@ impl Found {
 }
 
 /// Every record of a topic, partition by partition from the beginning to the end as of now.
-pub fn records(brokers: &str, topic: &str, mut each: impl FnMut(i32, i64, &[u8], Option<&[u8]>) -> Result<()>) -> Result<u64> {
+pub fn records(
+    brokers: &str,
+    topic: &str,
+    mut each: impl FnMut(i32, i64, &[u8], Option<&[u8]>) -> Result<()>,
+) -> Result<u64> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
         .set("group.id", "readback")
@@ -83,8 +87,7 @@ pub fn records(brokers: &str, topic: &str, mut each: impl FnMut(i32, i64, &[u8],
         .create()?;
     let timeout = Duration::from_secs(30);
     let metadata = consumer.fetch_metadata(Some(topic), timeout)?;
-    let partitions: Vec<i32> =
-        metadata.topics().iter().flat_map(|t| t.partitions()).map(|p| p.id()).collect();
+    let partitions: Vec<i32> = metadata.topics().iter().flat_map(|t| t.partitions()).map(|p| p.id()).collect();
     ensure!(!partitions.is_empty(), "topic {topic} has no partitions");
     let (mut list, mut left) = (TopicPartitionList::new(), 0);
     let mut ends = HashMap::new();
@@ -100,7 +103,9 @@ pub fn records(brokers: &str, topic: &str, mut each: impl FnMut(i32, i64, &[u8],
     let mut count = 0;
     let mut next: HashMap<i32, i64> = HashMap::new();
     while left > 0 {
-        let Some(message) = consumer.poll(timeout) else { bail!("{topic}: nothing more within {timeout:?}, {left} partitions unfinished") };
+        let Some(message) = consumer.poll(timeout) else {
+            bail!("{topic}: nothing more within {timeout:?}, {left} partitions unfinished")
+        };
         let message = message?;
         let (p, offset) = (message.partition(), message.offset());
         let end = ends[&p];
@@ -142,14 +147,23 @@ pub fn topic(brokers: &str, topic: &str, files: usize, lines_per_file: u64) -> R
     records(brokers, topic, |p, offset, value, id| {
         let at = || format!("{topic}-{p} offset {offset}");
         let generated: Generated = serde_json::from_slice(value).with_context(at)?;
-        let id: [u8; 16] = id.and_then(|i| i.try_into().ok()).with_context(|| format!("{}: no 16-byte logmill-id", at()))?;
+        let id: [u8; 16] =
+            id.and_then(|i| i.try_into().ok()).with_context(|| format!("{}: no 16-byte logmill-id", at()))?;
         let (file, seq) = (generated.gen_file, generated.gen_seq);
         if found.add(file, seq)? {
-            ensure!(ids.get(&(file, seq)) == Some(&id), "{}: (file {file}, sequence {seq}) again with another id", at());
+            ensure!(
+                ids.get(&(file, seq)) == Some(&id),
+                "{}: (file {file}, sequence {seq}) again with another id",
+                at()
+            );
         } else {
             ids.insert((file, seq), id);
-            ensure!(last[file].is_none_or(|l| l + 1 == seq) && (last[file].is_some() || seq == 0),
-                "{}: file {file} goes from {:?} to {seq}", at(), last[file]);
+            ensure!(
+                last[file].is_none_or(|l| l + 1 == seq) && (last[file].is_some() || seq == 0),
+                "{}: file {file} goes from {:?} to {seq}",
+                at(),
+                last[file]
+            );
             last[file] = Some(seq);
         }
         Ok(())
@@ -173,8 +187,8 @@ pub async fn index(url: &str, pattern: &str, files: usize, lines_per_file: u64) 
             let answer = http::json("POST", &format!("{url}/{pattern}/_search"), Some(&body)).await?;
             let hits = answer["hits"]["hits"].as_array().context("no hits in the answer")?;
             for hit in hits {
-                let source: Generated = serde_json::from_value(hit["_source"].clone())
-                    .with_context(|| format!("hit {hit}"))?;
+                let source: Generated =
+                    serde_json::from_value(hit["_source"].clone()).with_context(|| format!("hit {hit}"))?;
                 found.add(source.gen_file, source.gen_seq)?;
             }
             match hits.last() {
@@ -188,6 +202,8 @@ pub async fn index(url: &str, pattern: &str, files: usize, lines_per_file: u64) 
 
 /// Documents in the matching indices; 0 when there is none yet.
 pub async fn index_count(url: &str, pattern: &str) -> Result<u64> {
-    let answer = http::json("GET", &format!("{url}/{pattern}/_count?ignore_unavailable=true&allow_no_indices=true"), None).await?;
+    let answer =
+        http::json("GET", &format!("{url}/{pattern}/_count?ignore_unavailable=true&allow_no_indices=true"), None)
+            .await?;
     answer["count"].as_u64().context("no count in the answer")
 }

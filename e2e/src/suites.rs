@@ -48,15 +48,51 @@ pub struct Suite {
 }
 
 pub const ALL: &[Suite] = &[
-    Suite { name: "whole", about: "20 files with rename rotations: the set is whole in topic and index", run: |r| Box::pin(whole::run(r)) },
-    Suite { name: "behavior", about: "behaviour events of `logmill sample` arrive without dead letters", run: |r| Box::pin(whole::behavior(r)) },
-    Suite { name: "kills", about: "kill -9 of agent, broker and sinks in turn under a paced writer", run: |r| Box::pin(kills::run(r)) },
-    Suite { name: "power-cut", about: "broker, index and agent on ext4: what a power cut leaves", run: |r| Box::pin(power_cut::run(r)) },
-    Suite { name: "kafka-tools", about: "kcat and Apache Kafka's own tools on our broker", run: |r| Box::pin(kafka_tools::run(r)) },
-    Suite { name: "clients", about: "the official Python client on the embedded index", run: |r| Box::pin(clients::run(r)) },
-    Suite { name: "traps", about: "broker away, topic missing, new partitions, an empty machine", run: |r| Box::pin(traps::run(r)) },
-    Suite { name: "bad-input", about: "wrong configuration, wrong bytes, wrong files: clear errors, bounded memory", run: |r| Box::pin(bad_input::run(r)) },
-    Suite { name: "peers", about: "our agent and sinks on Apache Kafka, Elasticsearch and OpenSearch", run: |r| Box::pin(peers::run(r)) },
+    Suite {
+        name: "whole",
+        about: "20 files with rename rotations: the set is whole in topic and index",
+        run: |r| Box::pin(whole::run(r)),
+    },
+    Suite {
+        name: "behavior",
+        about: "behaviour events of `logmill sample` arrive without dead letters",
+        run: |r| Box::pin(whole::behavior(r)),
+    },
+    Suite {
+        name: "kills",
+        about: "kill -9 of agent, broker and sinks in turn under a paced writer",
+        run: |r| Box::pin(kills::run(r)),
+    },
+    Suite {
+        name: "power-cut",
+        about: "broker, index and agent on ext4: what a power cut leaves",
+        run: |r| Box::pin(power_cut::run(r)),
+    },
+    Suite {
+        name: "kafka-tools",
+        about: "kcat and Apache Kafka's own tools on our broker",
+        run: |r| Box::pin(kafka_tools::run(r)),
+    },
+    Suite {
+        name: "clients",
+        about: "the official Python client on the embedded index",
+        run: |r| Box::pin(clients::run(r)),
+    },
+    Suite {
+        name: "traps",
+        about: "broker away, topic missing, new partitions, an empty machine",
+        run: |r| Box::pin(traps::run(r)),
+    },
+    Suite {
+        name: "bad-input",
+        about: "wrong configuration, wrong bytes, wrong files: clear errors, bounded memory",
+        run: |r| Box::pin(bad_input::run(r)),
+    },
+    Suite {
+        name: "peers",
+        about: "our agent and sinks on Apache Kafka, Elasticsearch and OpenSearch",
+        run: |r| Box::pin(peers::run(r)),
+    },
 ];
 
 /// Runs the named suites one after another; prints `N passed, N failed` at the end.
@@ -78,7 +114,11 @@ pub async fn run(names: &[String], size: Size) -> ExitCode {
                 let _ = std::fs::remove_dir_all(&dir);
             }
             Err(e) => {
-                println!("{name}: FAILED after {:.1} s: {e:#}\n  its files are in {}", start.elapsed().as_secs_f64(), dir.display());
+                println!(
+                    "{name}: FAILED after {:.1} s: {e:#}\n  its files are in {}",
+                    start.elapsed().as_secs_f64(),
+                    dir.display()
+                );
                 failed.push(name.as_str());
             }
         }

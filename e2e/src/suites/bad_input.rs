@@ -12,8 +12,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::{Room, whole};
 use crate::{
-    clock, generate,
-    http,
+    clock, generate, http,
     pipeline::{INDICES, Part, Pipeline},
     process::{self, binary},
     readback,
@@ -47,11 +46,22 @@ async fn configuration(dir: &Path) -> Result<()> {
         let (code, out, err) = process::run(&binary(program)?, &args, dir, Duration::from_secs(10)).await?;
         let all = format!("{out}{err}");
         ensure!(code == 78, "{program} ended with {code}: {all}");
-        for expected in ["agent.yaml:2:", "agent.yaml:5:", "inclde", "include", "agent.yaml:6:", "agent.yaml:7:", "12parsecs", "agent.yaml:8:", "multiline"] {
+        for expected in [
+            "agent.yaml:2:",
+            "agent.yaml:5:",
+            "inclde",
+            "include",
+            "agent.yaml:6:",
+            "agent.yaml:7:",
+            "12parsecs",
+            "agent.yaml:8:",
+            "multiline",
+        ] {
             ensure!(all.contains(expected), "{program}: {expected:?} is not in: {all}");
         }
     }
-    let (code, _, err) = process::run(&binary("logmill-agent")?, &["--no-such-option"], dir, Duration::from_secs(10)).await?;
+    let (code, _, err) =
+        process::run(&binary("logmill-agent")?, &["--no-such-option"], dir, Duration::from_secs(10)).await?;
     ensure!(code == 64, "a wrong option ended with {code}: {err}");
     Ok(())
 }
@@ -73,9 +83,12 @@ async fn start_up(dir: &Path) -> Result<()> {
         ensure!(!all.contains("panicked"), "{name}: {all}");
         anyhow::Ok(())
     };
-    let elsewhere = yaml.replace("/broker\n", "/other\n").replace(&format!(":{}\"\n", first.port(Part::Broker)), ":0\"\n");
+    let elsewhere =
+        yaml.replace("/broker\n", "/other\n").replace(&format!(":{}\"\n", first.port(Part::Broker)), ":0\"\n");
     refused("port-in-use", elsewhere, &["in use"]).await?;
-    let same_dir = yaml.replace(first.brokers.as_str(), "127.0.0.1:0").replace(&format!(":{}\"\n", first.port(Part::Broker)), ":0\"\n");
+    let same_dir = yaml
+        .replace(first.brokers.as_str(), "127.0.0.1:0")
+        .replace(&format!(":{}\"\n", first.port(Part::Broker)), ":0\"\n");
     refused("same-directory", same_dir, &["broker", "lock"]).await?;
 
     // Nothing listens where the broker should be, one directory does not exist, one file may not be read (the agent
@@ -157,8 +170,12 @@ async fn files(dir: &Path) -> Result<()> {
     whole::settled(&pipeline, 4, Duration::from_secs(40)).await?;
     http::json("POST", &format!("{}/_refresh", pipeline.index_url), None).await?;
     let answer = http::json("GET", &format!("{}/{INDICES}/_search?size=10", pipeline.index_url), None).await?;
-    let messages: Vec<&str> =
-        answer["hits"]["hits"].as_array().context("no hits")?.iter().filter_map(|h| h["_source"]["message"].as_str()).collect();
+    let messages: Vec<&str> = answer["hits"]["hits"]
+        .as_array()
+        .context("no hits")?
+        .iter()
+        .filter_map(|h| h["_source"]["message"].as_str())
+        .collect();
     for expected in ["caf\u{fffd} closed", "after the long line", "unterminated"] {
         ensure!(messages.contains(&expected), "{expected:?} is not among the messages");
     }

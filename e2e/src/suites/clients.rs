@@ -69,7 +69,8 @@ pub(super) async fn run(room: &Room) -> Result<String> {
     let venv = room.dir.join("venv");
     let python = venv.join("bin/python");
     let minutes = Duration::from_secs(180);
-    let (code, _, err) = process::run(Path::new("python3"), &["-m", "venv", &venv.to_string_lossy()], &room.dir, minutes).await?;
+    let (code, _, err) =
+        process::run(Path::new("python3"), &["-m", "venv", &venv.to_string_lossy()], &room.dir, minutes).await?;
     ensure!(code == 0, "python3 -m venv: {err}");
     let install = ["-m", "pip", "install", "-q", "elasticsearch>=8.19,<9"];
     let (code, _, err) = process::run(&python, &install, &room.dir, minutes).await?;
@@ -79,9 +80,9 @@ pub(super) async fn run(room: &Room) -> Result<String> {
     let script = room.dir.join("client.py");
     std::fs::write(&script, PROGRAM)?;
     let (code, out, err) =
-        process::run(&python, &[&script.to_string_lossy(), &pipeline.index_url], &room.dir, Duration::from_secs(60)).await?;
+        process::run(&python, &[&script.to_string_lossy(), &pipeline.index_url], &room.dir, Duration::from_secs(60))
+            .await?;
     ensure!(code == 0, "the client failed: {out}{err}");
     pipeline.stop_all().await?;
     Ok(out.trim().to_owned())
 }
-

@@ -29,7 +29,11 @@ pub(super) async fn run(room: &Room) -> Result<String> {
         tool(&args.iter().map(String::as_str).collect::<Vec<_>>(), &input).await
     };
 
-    let out = call(with(&["topics"], &["--create", "--topic", "ref", "--partitions", "2", "--config", "retention.ms=60000000"]), String::new()).await?;
+    let out = call(
+        with(&["topics"], &["--create", "--topic", "ref", "--partitions", "2", "--config", "retention.ms=60000000"]),
+        String::new(),
+    )
+    .await?;
     ensure!(out.contains("Created topic ref."), "topics --create printed {out}");
     let (code, out, _) = {
         let args = with(&["topics"], &["--create", "--topic", "ref"]);
@@ -40,7 +44,8 @@ pub(super) async fn run(room: &Room) -> Result<String> {
     ensure!(list.lines().any(|l| l == "ref"), "topics --list printed {list}");
     let described = call(with(&["topics"], &["--describe", "--topic", "ref"]), String::new()).await?;
     ensure!(
-        described.contains("PartitionCount: 2\tReplicationFactor: 1") && described.contains("retention.ms=60000000")
+        described.contains("PartitionCount: 2\tReplicationFactor: 1")
+            && described.contains("retention.ms=60000000")
             && described.contains("Topic: ref\tPartition: 1\tLeader: 1\tReplicas: 1\tIsr: 1"),
         "topics --describe printed {described}"
     );
@@ -48,9 +53,14 @@ pub(super) async fn run(room: &Room) -> Result<String> {
     let lines: String = (0..500).map(|n| format!("k{}:value {n}\n", n % 10)).collect();
     let properties = ["--topic", "ref", "--property", "parse.key=true", "--property", "key.separator=:"];
     call(with(&["console-producer"], &properties), lines).await?;
-    let consume = ["--topic", "ref", "--from-beginning", "--group", "g1", "--max-messages", "500", "--timeout-ms", "20000"];
+    let consume =
+        ["--topic", "ref", "--from-beginning", "--group", "g1", "--max-messages", "500", "--timeout-ms", "20000"];
     let out = call(with(&["console-consumer"], &consume), String::new()).await?;
-    ensure!(out.lines().filter(|l| l.starts_with("value ")).count() == 500, "console-consumer gave {} lines", out.lines().count());
+    ensure!(
+        out.lines().filter(|l| l.starts_with("value ")).count() == 500,
+        "console-consumer gave {} lines",
+        out.lines().count()
+    );
     let groups = call(with(&["groups"], &["--describe", "--all-groups"]), String::new()).await?;
     let rows: Vec<&str> = groups.lines().filter(|l| l.starts_with("g1 ")).collect();
     ensure!(rows.len() == 2, "groups --describe printed {groups}");
@@ -92,7 +102,8 @@ async fn kcat(dir: &Path, brokers: &str) -> Result<()> {
     };
     for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
         let lines: String = (0..1000).map(|n| format!("{codec} {n}\n")).collect();
-        let args: Vec<&'static str> = vec!["-P", "-t", "kcat", "-z", codec, "-X", "acks=all", "-X", "enable.idempotence=true"];
+        let args: Vec<&'static str> =
+            vec!["-P", "-t", "kcat", "-z", codec, "-X", "acks=all", "-X", "enable.idempotence=true"];
         call(args, lines).await.with_context(|| format!("codec {codec}"))?;
     }
     let out = call(vec!["-C", "-t", "kcat", "-o", "beginning", "-e", "-q"], String::new()).await?;

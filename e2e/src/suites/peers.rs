@@ -43,13 +43,22 @@ pub(super) async fn run(room: &Room) -> Result<String> {
         pipeline.start(Part::Sinks).await?;
         writer.join()?;
         let topic = format!("{TOPIC}.{kind}");
-        crate::clock::until("all lines delivered and indexed", Duration::from_secs(180), Duration::from_millis(500), || async {
-            let count = readback::index_count(&search.url, INDICES).await?;
-            anyhow::ensure!(count == total, "{count} of {total} documents, topic {:?}", readback::topic_size(&pipeline.brokers, &topic));
-            let lines = pipeline.in_flight().await?;
-            anyhow::ensure!(lines == 0.0, "{lines} lines in flight");
-            Ok(Some(()))
-        })
+        crate::clock::until(
+            "all lines delivered and indexed",
+            Duration::from_secs(180),
+            Duration::from_millis(500),
+            || async {
+                let count = readback::index_count(&search.url, INDICES).await?;
+                anyhow::ensure!(
+                    count == total,
+                    "{count} of {total} documents, topic {:?}",
+                    readback::topic_size(&pipeline.brokers, &topic)
+                );
+                let lines = pipeline.in_flight().await?;
+                anyhow::ensure!(lines == 0.0, "{lines} lines in flight");
+                Ok(Some(()))
+            },
+        )
         .await
         .with_context(|| kind.to_owned())?;
         readback::topic(&pipeline.brokers, &topic, FILES, per_file)?.none_missing()?;
@@ -70,7 +79,10 @@ fn distinct_names(pipeline: &Pipeline, kind: &str) -> Result<()> {
         let yaml = yaml
             .replace(&format!("topic: {TOPIC}\n"), &format!("topic: {TOPIC}.{kind}\n"))
             .replace(&format!("topics: [{TOPIC}]"), &format!("topics: [{TOPIC}.{kind}]"))
-            .replace(&format!("group: {}", crate::pipeline::GROUP), &format!("group: {}-{kind}", crate::pipeline::GROUP));
+            .replace(
+                &format!("group: {}", crate::pipeline::GROUP),
+                &format!("group: {}-{kind}", crate::pipeline::GROUP),
+            );
         std::fs::write(pipeline.yaml(part), yaml)?;
     }
     Ok(())

@@ -145,7 +145,11 @@ async fn up_on_an_empty_machine(dir: &std::path::Path) -> Result<String> {
         .await?;
         let indexed = start.elapsed();
         ensure!(indexed < Duration::from_secs(5), "indexed only after {indexed:?}");
-        anyhow::Ok(format!("up ready in {:.2} s, first line indexed in {:.2} s", ready.as_secs_f64(), indexed.as_secs_f64()))
+        anyhow::Ok(format!(
+            "up ready in {:.2} s, first line indexed in {:.2} s",
+            ready.as_secs_f64(),
+            indexed.as_secs_f64()
+        ))
     }
     .await;
     let pid = rustix::process::Pid::from_child(&child);

@@ -42,7 +42,10 @@ pub(super) async fn run(room: &Room) -> Result<String> {
     in_index.none_missing()?;
     in_index.none_twice()?;
     let ledger = pipeline.ledger().await?;
-    ensure!(pipeline.metric(Part::Sinks, "logmill_sinks_records_total", &["outcome=\"dead_lettered\""]).await? == 0.0, "dead letters: {ledger}");
+    ensure!(
+        pipeline.metric(Part::Sinks, "logmill_sinks_records_total", &["outcome=\"dead_lettered\""]).await? == 0.0,
+        "dead letters: {ledger}"
+    );
     let mut memory = String::new();
     for part in [Part::Agent, Part::Broker, Part::Sinks, Part::Index] {
         memory.push_str(&format!(" {part:?} {} MiB", pipeline.process(part)?.status_kib("RssAnon")? / 1024));
@@ -57,7 +60,11 @@ pub(super) async fn settled(pipeline: &Pipeline, total: u64, deadline: Duration)
     clock::until(&format!("{total} documents in the index"), deadline, every, || async {
         let count = readback::index_count(&pipeline.index_url, INDICES).await?;
         ensure!(count <= total, "the index holds {count} documents for {total} lines");
-        ensure!(count == total, "{count} of {total} documents; topic {:?}", readback::topic_size(&pipeline.brokers, TOPIC));
+        ensure!(
+            count == total,
+            "{count} of {total} documents; topic {:?}",
+            readback::topic_size(&pipeline.brokers, TOPIC)
+        );
         Ok(Some(()))
     })
     .await?;
@@ -73,7 +80,10 @@ pub(super) async fn settled(pipeline: &Pipeline, total: u64, deadline: Duration)
 
 /// Records of the topic that the sink's group has not committed.
 pub(super) fn lag(pipeline: &Pipeline) -> Result<i64> {
-    use rdkafka::{ClientConfig, Offset, TopicPartitionList, consumer::{BaseConsumer, Consumer}};
+    use rdkafka::{
+        ClientConfig, Offset, TopicPartitionList,
+        consumer::{BaseConsumer, Consumer},
+    };
     let consumer: BaseConsumer =
         ClientConfig::new().set("bootstrap.servers", &pipeline.brokers).set("group.id", GROUP).create()?;
     let timeout = Duration::from_secs(10);
@@ -105,8 +115,7 @@ pub(super) async fn behavior(room: &Room) -> Result<String> {
     ensure!(dead == 0.0, "{dead} dead letters");
     // `event` is an object in ECS, so the sample's scalar is found under labels.
     let query = serde_json::json!({"query": {"term": {"labels.event": "click"}}, "track_total_hits": true, "size": 1});
-    let answer =
-        crate::http::json("POST", &format!("{}/{INDICES}/_search", pipeline.index_url), Some(&query)).await?;
+    let answer = crate::http::json("POST", &format!("{}/{INDICES}/_search", pipeline.index_url), Some(&query)).await?;
     let clicks = answer["hits"]["total"]["value"].as_u64().unwrap_or(0);
     ensure!(clicks > 0, "no click events found: {answer}");
     pipeline.ledger().await?;
