@@ -46,10 +46,6 @@ impl Process {
         Pid::from_raw(i32::try_from(self.child.id()).ok()?)
     }
 
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     fn signal(&self, signal: Signal) -> Result<()> {
         let pid = self.pid().context("no pid")?;
         kill_process(pid, signal).with_context(|| format!("{signal:?} to {}", self.name))
@@ -111,15 +107,6 @@ impl Process {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find(|l| l.starts_with(field)).with_context(|| format!("no {field}"))?;
         Ok(line.split_whitespace().nth(1).context("no value")?.parse()?)
-    }
-
-    /// CPU seconds used so far (user + system).
-    pub fn cpu_seconds(&self) -> Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let rest = stat.rsplit_once(')').context("unexpected stat")?.1;
-        let fields: Vec<&str> = rest.split_whitespace().collect();
-        let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
-        Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
     }
 }
 

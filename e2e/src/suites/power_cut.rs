@@ -102,7 +102,7 @@ async fn broker(dir: &std::path::Path, seconds: f64) -> Result<usize> {
         there.insert(text.split(' ').next().context("empty record")?.parse::<u64>()?);
         Ok(())
     })?;
-    let acked = acked.lock().unwrap_or_else(|e| e.into_inner());
+    let acked = std::mem::take(&mut *acked.lock().unwrap_or_else(|e| e.into_inner()));
     let lost: Vec<_> = acked.difference(&there).take(5).collect();
     ensure!(!acked.is_empty(), "nothing was acknowledged before the cut");
     ensure!(lost.is_empty(), "acknowledged records are lost, of {}: {lost:?} …", acked.len());
