@@ -96,6 +96,21 @@ pub fn rotate(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// A plain text line of 200 bytes with its newline.
+pub fn raw_line(out: &mut Vec<u8>, file: usize, seq: u64, now_ms: i64) {
+    let time = jiff::Timestamp::from_millisecond(now_ms).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    let start = out.len();
+    let _ = write!(
+        out,
+        "{time:.3} INFO worker-{file} request {seq} GET /cart/{} answered 200 in {} ms for session {:016x} ",
+        seq % 5000,
+        seq % 977,
+        seq.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+    );
+    out.resize(start + 199, b'.');
+    out.push(b'\n');
+}
+
 /// One line of about 200 bytes with its newline.
 pub fn line(out: &mut Vec<u8>, file: usize, seq: u64, dates: Dates, now_ms: i64) {
     let millis = match (dates, seq % 1000) {

@@ -3,20 +3,10 @@
 //! `run NAME…` runs suites in their bounded form, `ci` all of them, `soak NAME…` the long form, `list` names them.
 //! The binaries under test are the ones beside this one (`cargo build --workspace` makes them).
 
-mod clock;
-mod generate;
-mod http;
-mod loopfs;
-mod peers;
-mod pipeline;
-mod ports;
-mod process;
-mod readback;
-mod suites;
-
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use logmill_e2e::suites;
 
 #[derive(Parser)]
 #[command(name = "logmill-e2e", version, about = "Whole-pipeline tests and soaks")]

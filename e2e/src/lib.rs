@@ -1,0 +1,13 @@
+//! What whole-pipeline tests and benchmarks share: daemons as child processes, generated lines, reading back, real peers.
+
+pub mod clock;
+pub mod generate;
+pub mod http;
+pub mod loopfs;
+pub mod peers;
+pub mod pipeline;
+pub mod ports;
+pub mod process;
+pub mod readback;
+pub mod sample;
+pub mod suites;
