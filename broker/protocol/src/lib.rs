@@ -3,6 +3,8 @@
 //! Everything decoded is checked and bounded: a count or length read from the network reserves no more memory than the
 //! bytes that are left could fill, and the nesting of messages is fixed by their types.
 
+#[cfg(test)]
+mod allocations;
 mod api_key;
 pub mod codec;
 pub mod compression;

@@ -42,3 +42,6 @@ pub mod sasl_handshake;
 pub mod sync_group;
 pub mod txn_offset_commit;
 pub mod write_txn_markers;
+
+#[cfg(test)]
+mod tests;

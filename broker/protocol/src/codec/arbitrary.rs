@@ -1,7 +1,8 @@
 //! Seeded random field values for tests.
 
 /// A source of random values whose texts and bytes are borrowed from a pool.
-pub(crate) struct Source<'a> {
+#[allow(unreachable_pub)]
+pub struct Source<'a> {
     rng: fastrand::Rng,
     text: &'a str,
 }
