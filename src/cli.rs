@@ -1,0 +1,59 @@
+//! The command line: which commands there are. Each command's own options stand in its file.
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{check, consume, groups, ledger, produce, sample, topics, up};
+
+/// Log pipeline: files → Kafka topics → Elasticsearch, whole or in parts.
+#[derive(Debug, Parser)]
+#[command(name = "logmill", version, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the whole pipeline in this process: tail files, keep them in Kafka topics, index them
+    Up(up::Options),
+    /// Write sample logs
+    Sample(sample::Options),
+    /// List, create, describe, delete or check topics
+    Topics(topics::Options),
+    /// Produce lines from standard input
+    Produce(produce::Options),
+    /// Print a topic's records
+    Consume(consume::Options),
+    /// List or describe consumer groups
+    Groups(groups::Options),
+    /// Add up what was read, acknowledged, dropped and indexed
+    Ledger(ledger::Options),
+    /// Check configuration files, all mistakes at once
+    Check(check::Options),
+    /// Show or change settings (not supported yet)
+    #[command(hide = true)]
+    Configs(NotYet),
+    /// SCRAM users (not supported yet)
+    #[command(hide = true)]
+    Users(NotYet),
+    /// Access control (not supported yet)
+    #[command(hide = true)]
+    Acls(NotYet),
+    /// Records that could not be delivered (not supported yet)
+    #[command(hide = true)]
+    DeadLetters(NotYet),
+    /// Log segments (not supported yet)
+    #[command(hide = true)]
+    Log(NotYet),
+    /// JSON Schema of the configuration files (not supported yet)
+    #[command(hide = true)]
+    Schema(NotYet),
+}
+
+/// Takes whatever stands behind a command that is not built.
+#[derive(Debug, Args)]
+pub(crate) struct NotYet {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    #[allow(dead_code, reason = "only parsed, so that the command itself is what is refused")]
+    rest: Vec<String>,
+}

@@ -1,0 +1,38 @@
+//! The commands, one file each.
+
+pub(crate) mod check;
+pub(crate) mod consume;
+pub(crate) mod groups;
+pub(crate) mod ledger;
+pub(crate) mod produce;
+pub(crate) mod sample;
+pub(crate) mod topics;
+pub(crate) mod up;
+
+use std::process::ExitCode;
+
+use crate::{cli::Command, fault};
+
+pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Up(options) => up::run(options),
+        Command::Sample(options) => sample::run(options),
+        Command::Topics(options) => topics::run(options),
+        Command::Produce(options) => produce::run(options),
+        Command::Consume(options) => consume::run(options),
+        Command::Groups(options) => groups::run(options),
+        Command::Ledger(options) => ledger::run(options),
+        Command::Check(options) => check::run(options),
+        Command::Configs(_) => not_yet("logmill configs"),
+        Command::Users(_) => not_yet("logmill users"),
+        Command::Acls(_) => not_yet("logmill acls"),
+        Command::DeadLetters(_) => not_yet("logmill dead-letters"),
+        Command::Log(_) => not_yet("logmill log"),
+        Command::Schema(_) => not_yet("logmill schema"),
+    }
+}
+
+/// A command or option that is planned, refused by name.
+pub(crate) fn not_yet<T>(what: &str) -> anyhow::Result<T> {
+    Err(fault::usage(format!("{what} is not supported yet")))
+}

@@ -1,0 +1,51 @@
+//! `logmill topics create NAME`
+
+use anyhow::bail;
+use clap::Args;
+use rdkafka::{
+    admin::{NewTopic, TopicReplication},
+    error::RDKafkaErrorCode,
+};
+
+use crate::kafka::{Connection, block_on, key_value};
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    name: String,
+    /// Default: the broker's own (num.partitions)
+    #[arg(long, value_parser = clap::value_parser!(i32).range(1..=100_000))]
+    partitions: Option<i32>,
+    /// Default: the broker's own (default.replication.factor)
+    #[arg(long, value_parser = clap::value_parser!(i32).range(1..=32_767))]
+    replication_factor: Option<i32>,
+    /// A topic setting by Kafka's own name, e.g. retention.ms=60000 (may be repeated)
+    #[arg(long, value_name = "KEY=VALUE", value_parser = key_value)]
+    config: Vec<(String, String)>,
+    /// An existing topic is fine as it is
+    #[arg(long)]
+    if_not_exists: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[allow(clippy::print_stdout)]
+pub(super) fn run(options: &Options) -> anyhow::Result<()> {
+    let (admin, admin_options) = options.connection.admin()?;
+    let name = options.name.as_str();
+    let replication = TopicReplication::Fixed(options.replication_factor.unwrap_or(-1));
+    let mut topic = NewTopic::new(name, options.partitions.unwrap_or(-1), replication);
+    for (key, value) in &options.config {
+        topic = topic.set(key, value);
+    }
+    let results = block_on(admin.create_topics([&topic], &admin_options))?
+        .map_err(|e| options.connection.words(&format!("cannot create topic \"{name}\""), e))?;
+    for result in results {
+        match result {
+            Ok(_) => println!("created topic {name}"),
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) if options.if_not_exists => {}
+            Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => bail!("topic \"{name}\" already exists"),
+            Err((_, code)) => bail!("cannot create topic \"{name}\": {code}"),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! `logmill topics describe [NAME]`
+
+use std::collections::BTreeMap;
+
+use anyhow::bail;
+use rdkafka::{
+    admin::{ConfigSource, ResourceSpecifier},
+    error::RDKafkaErrorCode,
+};
+use serde_json::json;
+
+use super::Shown;
+use crate::{
+    kafka::{block_on, is_unknown_topic},
+    output::{self, Output, ids},
+};
+
+pub(super) fn run(name: Option<&str>, shown: &Shown) -> anyhow::Result<()> {
+    let consumer = shown.connection.consumer(None)?;
+    let metadata = shown.connection.metadata(&consumer, name)?;
+    let mut topics: Vec<_> = metadata.topics().iter().filter(|t| name.is_none_or(|n| n == t.name())).collect();
+    topics.sort_by_key(|t| t.name());
+    if let Some(name) = name {
+        match topics.first().map(|t| t.error()) {
+            None => bail!("topic \"{name}\" does not exist"),
+            Some(Some(e)) if is_unknown_topic(e) => bail!("topic \"{name}\" does not exist"),
+            Some(Some(e)) => bail!("topic \"{name}\": {}", RDKafkaErrorCode::from(e)),
+            Some(None) => {}
+        }
+    }
+    let names: Vec<&str> = topics.iter().map(|t| t.name()).collect();
+    let configs = configs(&names, shown)?;
+    let (mut rows, mut list) = (Vec::new(), Vec::new());
+    for topic in &topics {
+        let config = configs.get(topic.name()).cloned().unwrap_or_default();
+        let mut partitions: Vec<_> = topic.partitions().iter().collect();
+        partitions.sort_by_key(|p| p.id());
+        for p in &partitions {
+            rows.push(vec![
+                topic.name().to_owned(),
+                p.id().to_string(),
+                p.leader().to_string(),
+                ids(p.replicas()),
+                ids(p.isr()),
+            ]);
+        }
+        list.push(json!({
+            "topic": topic.name(),
+            "partition_count": partitions.len(),
+            "replication_factor": partitions.iter().map(|p| p.replicas().len()).max().unwrap_or(0),
+            "configs": config,
+            "partitions": partitions.iter().map(|p| json!({
+                "partition": p.id(), "leader": p.leader(), "replicas": p.replicas(), "isr": p.isr(),
+            })).collect::<Vec<_>>(),
+        }));
+    }
+    output::print(shown.output, &["topic", "partition", "leader", "replicas", "isr"], rows, &list.into())?;
+    if shown.output == Output::Table {
+        print_configs(&configs)?;
+    }
+    Ok(())
+}
+
+fn print_configs(configs: &BTreeMap<String, BTreeMap<String, String>>) -> anyhow::Result<()> {
+    let row = |topic: &String, (key, value): (&String, &String)| vec![topic.clone(), key.clone(), value.clone()];
+    let rows: Vec<_> = configs.iter().flat_map(|(topic, c)| c.iter().map(move |entry| row(topic, entry))).collect();
+    if !rows.is_empty() {
+        use std::io::Write;
+        writeln!(std::io::stdout())?;
+        output::print(Output::Table, &["topic", "config", "value"], rows, &serde_json::Value::Null)?;
+    }
+    Ok(())
+}
+
+/// Settings given for the topic itself, not defaults.
+fn configs(names: &[&str], shown: &Shown) -> anyhow::Result<BTreeMap<String, BTreeMap<String, String>>> {
+    if names.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let (admin, options) = shown.connection.admin()?;
+    let specifiers: Vec<_> = names.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+    let results = block_on(admin.describe_configs(&specifiers, &options))?
+        .map_err(|e| shown.connection.words("cannot read the topics' settings", e))?;
+    let mut configs = BTreeMap::new();
+    for (name, result) in names.iter().zip(results) {
+        // A topic deleted meanwhile, or settings one may not see: the partitions are still worth showing.
+        let Ok(resource) = result else { continue };
+        let own = resource.entries.into_iter().filter(|e| e.source == ConfigSource::DynamicTopic);
+        let own: BTreeMap<_, _> = own.map(|e| (e.name, e.value.unwrap_or_default())).collect();
+        configs.insert((*name).to_owned(), own);
+    }
+    Ok(configs)
+}
