@@ -154,8 +154,8 @@ impl ApiKey {
         }
     }
 
-    /// Version of the response header: 1 (with tagged fields) where flexible, else 0. ApiVersions always answers with 0,
-    /// since the client does not know yet what the broker understands (KIP-511).
+    /// Version of the response header: 1 (with tagged fields) where flexible, else 0. ApiVersions always answers with
+    /// 0, since the client does not know yet what the broker understands (KIP-511).
     pub fn response_header_version(self, version: i16) -> i16 {
         i16::from(self != ApiKey::ApiVersions && self.is_flexible(version))
     }

@@ -70,7 +70,8 @@ impl Compression {
         }
     }
 
-    /// Decompresses to at most `max_bytes`. Memory grows with what is really there, not with what the data says of itself.
+    /// Decompresses to at most `max_bytes`. Memory grows with what is really there, not with what the data says of
+    /// itself.
     pub fn decompress(self, data: &[u8], max_bytes: usize) -> Result<Vec<u8>, CompressionError> {
         match self {
             Compression::None if data.len() > max_bytes => Err(self.too_large(max_bytes)),
@@ -110,8 +111,8 @@ impl fmt::Display for Compression {
     }
 }
 
-/// The largest window a zstd frame may ask memory for: enough for the output allowed, at least the 8 MiB that every decoder
-/// should support (RFC 8878), at most zstd's own default of 128 MiB.
+/// The largest window a zstd frame may ask memory for: enough for the output allowed, at least the 8 MiB that every
+/// decoder should support (RFC 8878), at most zstd's own default of 128 MiB.
 fn zstd_window_log(max_bytes: usize) -> u32 {
     usize::BITS.saturating_sub(max_bytes.saturating_sub(1).leading_zeros()).clamp(23, 27)
 }

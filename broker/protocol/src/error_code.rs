@@ -171,6 +171,7 @@ error_codes! {
     DuplicateVoter = 126, "DUPLICATE_VOTER";
     VoterNotFound = 127, "VOTER_NOT_FOUND";
     InvalidRegularExpression = 128, "INVALID_REGULAR_EXPRESSION";
+    RebootstrapRequired = 129, "REBOOTSTRAP_REQUIRED";
     StreamsInvalidTopology = 130, "STREAMS_INVALID_TOPOLOGY";
     StreamsInvalidTopologyEpoch = 131, "STREAMS_INVALID_TOPOLOGY_EPOCH";
     StreamsTopologyFenced = 132, "STREAMS_TOPOLOGY_FENCED";

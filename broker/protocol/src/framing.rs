@@ -25,8 +25,11 @@ pub fn frame_len(length: [u8; LENGTH_BYTES], max: usize) -> Result<usize, FrameE
     }
 }
 
+/// A frame's body and the bytes that follow the frame.
+pub type Split<'a> = (&'a [u8], &'a [u8]);
+
 /// The first frame's body and what follows it, or `None` while the frame is incomplete.
-pub fn split_frame(buffer: &[u8], max: usize) -> Result<Option<(&[u8], &[u8])>, FrameError> {
+pub fn split_frame(buffer: &[u8], max: usize) -> Result<Option<Split<'_>>, FrameError> {
     let Some((length, rest)) = buffer.split_first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
     let len = frame_len(*length, max)?;
     Ok(rest.split_at_checked(len))

@@ -1,7 +1,8 @@
 //! Request headers v0-2 and response headers v0-1.
 
-use crate::ApiKey;
 use crate::codec::{DecodeError, DecodeErrorKind, EncodeError, Field, Reader, Wire, Writer};
+use crate::messages::api_versions::ApiVersionsRequest;
+use crate::{ApiKey, Message};
 
 /// What stands in front of every request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,13 +31,13 @@ impl<'a> RequestHeader<'a> {
         let api_version = r.i16()?;
         let correlation_id = r.i32()?;
         let mut header = Self { api_key, api_version, correlation_id, client_id: None };
-        if api_key == ApiKey::ApiVersions && !(0..=4).contains(&api_version) {
+        if api_key == ApiKey::ApiVersions && !ApiVersionsRequest::VERSIONS.contains(&api_version) {
             return Ok(header);
         }
         let version = api_key.request_header_version(api_version);
         if version >= 1 {
             // Not compact even in version 2.
-            header.client_id = Option::decode(r, Wire { version, flexible: false, nullable: true })?;
+            header.client_id = Field::decode(r, Wire { version, flexible: false, nullable: true })?;
         }
         if version >= 2 {
             r.skip_tagged_fields()?;
@@ -51,7 +52,7 @@ impl<'a> RequestHeader<'a> {
         w.put_i32(self.correlation_id);
         if version >= 1 {
             let wire = Wire { version, flexible: false, nullable: true };
-            self.client_id.encode(w, wire).map_err(|error| error.in_field("RequestHeader.client_id"))?;
+            Field::encode(&self.client_id, w, wire).map_err(|error| error.in_field("RequestHeader.client_id"))?;
         }
         if version >= 2 {
             w.put_uvarint(0);

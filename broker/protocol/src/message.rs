@@ -52,11 +52,14 @@ macro_rules! message {
     )* };
 }
 
-/// Declares a record of an internal topic: versions and the first flexible version, if any, stand in place of an API key.
+/// Declares a record of an internal topic: versions and the first flexible version, if any, stand in place of an API
+/// key.
 macro_rules! stored_message {
     ($(
         $(#[$meta:meta])*
-        $name:ident $(<$lt:lifetime>)? $(: $min:literal ..= $max:literal $(, flexible $flexible:literal)?)? { $($fields:tt)* }
+        $name:ident $(<$lt:lifetime>)?
+            $(: $min:literal ..= $max:literal $(, flexible $flexible:literal)?)?
+        { $($fields:tt)* }
     )*) => { $(
         structure! { $(#[$meta])* $name [$(<$lt>)?] { $($fields)* } }
         versioned! { $name [$(<$lt>)?] $($min $max, |version| flexible_from!(version $(, $flexible)?))? }
@@ -145,7 +148,7 @@ macro_rules! structure {
                 $(
                     if !is_tagged!($($($tag)?)?) && in_versions!(wire $(, $range)?) {
                         out.$field = Field::decode(r, wire.nullable(is_nullable!(wire $($(, $nullable)?)?)))
-                            .map_err(|error| error.in_field(concat!(stringify!($name), ".", stringify!($field))))?;
+                            .map_err(|error| error.in_field(field_name!($name, $field)))?;
                     }
                 )*
                 if wire.flexible {
@@ -155,7 +158,7 @@ macro_rules! structure {
                             if tag == $tag && in_versions!(wire, $range) {
                                 out.$field = Field::decode(&mut value, wire.nullable(true))
                                     .and_then(|field| value.finish().map(|()| field))
-                                    .map_err(|error| error.in_field(concat!(stringify!($name), ".", stringify!($field))))?;
+                                    .map_err(|error| error.in_field(field_name!($name, $field)))?;
                             }
                         )?)?)*
                     }
@@ -168,7 +171,7 @@ macro_rules! structure {
                 $(
                     if !is_tagged!($($($tag)?)?) && in_versions!(wire $(, $range)?) {
                         Field::encode(&self.$field, w, wire.nullable(is_nullable!(wire $($(, $nullable)?)?)))
-                            .map_err(|error| error.in_field(concat!(stringify!($name), ".", stringify!($field))))?;
+                            .map_err(|error| error.in_field(field_name!($name, $field)))?;
                     }
                 )*
                 if wire.flexible {
@@ -181,7 +184,7 @@ macro_rules! structure {
                     $($($(
                         if in_versions!(wire, $range) && self.$field != Self::default().$field {
                             w.put_tagged_field($tag, |w| Field::encode(&self.$field, w, wire.nullable(true)))
-                                .map_err(|error| error.in_field(concat!(stringify!($name), ".", stringify!($field))))?;
+                                .map_err(|error| error.in_field(field_name!($name, $field)))?;
                         }
                     )?)?)*
                 }
@@ -221,6 +224,12 @@ macro_rules! flexible_from {
     }};
     ($version:ident, $from:literal) => {
         $version >= $from
+    };
+}
+
+macro_rules! field_name {
+    ($name:ident, $field:ident) => {
+        concat!(stringify!($name), ".", stringify!($field))
     };
 }
 

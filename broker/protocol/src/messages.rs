@@ -1,6 +1,7 @@
 //! The messages, one file per API key; fields have Kafka's names.
 //!
-//! Requests borrow their strings from the frame; responses hold `Cow`s, so that a broker can put in what it owns or borrows.
+//! Requests borrow their strings from the frame; responses hold `Cow`s, so that a broker can put in what it owns or
+//! borrows.
 
 pub mod add_offsets_to_txn;
 pub mod add_partitions_to_txn;

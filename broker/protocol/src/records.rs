@@ -1,8 +1,9 @@
 //! Record batches (magic 2): headers, the checks a broker makes, edits in place, records, and building batches.
 //!
-//! On the wire and on disk alike: base offset@0 (8) · batch length@8 (4) · leader epoch@12 (4) · magic@16 (1) · crc@17 (4, CRC-32C
-//! from byte 21) · attributes@21 (2) · last offset delta@23 (4) · base timestamp@27 (8) · max timestamp@35 (8) · producer
-//! id@43 (8) · producer epoch@51 (2) · base sequence@53 (4) · count@57 (4) · records@61, compressed as the attributes say.
+//! On the wire and on disk alike: base offset@0 (8) · batch length@8 (4) · leader epoch@12 (4) · magic@16 (1) ·
+//! crc@17 (4, CRC-32C from byte 21) · attributes@21 (2) · last offset delta@23 (4) · base timestamp@27 (8) · max
+//! timestamp@35 (8) · producer id@43 (8) · producer epoch@51 (2) · base sequence@53 (4) · count@57 (4) · records@61,
+//! compressed as the attributes say.
 
 mod batch;
 mod builder;

@@ -259,7 +259,7 @@ impl<'a, T: Field<'a> + Default> Field<'a> for Option<T> {
 
     #[cfg(test)]
     fn arbitrary(g: &mut super::arbitrary::Source<'a>, wire: Wire) -> Self {
-        if wire.nullable && g.bits() % 4 == 0 { None } else { Some(T::arbitrary(g, wire)) }
+        if wire.nullable && g.bits().is_multiple_of(4) { None } else { Some(T::arbitrary(g, wire)) }
     }
 }
 

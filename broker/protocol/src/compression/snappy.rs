@@ -1,7 +1,7 @@
 //! Snappy, bare as librdkafka and Go write it or in the block framing of Java's snappy-java.
 //!
-//! The framing: 0x82 `SNAPPY` 0, version (4), lowest compatible version (4), then blocks of a 32-bit length and a bare snappy
-//! stream each.
+//! The framing: 0x82 `SNAPPY` 0, version (4), lowest compatible version (4), then blocks of a 32-bit length and a
+//! bare snappy stream each.
 
 use super::{Compression, CompressionError};
 

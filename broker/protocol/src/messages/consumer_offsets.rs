@@ -1,7 +1,7 @@
 //! Keys and values of `__consumer_offsets`, in the form Kafka's own tools read: a 16-bit version, then the message.
 //!
-//! Kafka writes keys of version 1 (offsets) and 2 (groups), and values of version 3: version 4 is flexible and only carries
-//! what older brokers may ignore.
+//! Kafka writes keys of version 1 (offsets) and 2 (groups), and values of version 3: version 4 is flexible and only
+//! carries what older brokers may ignore.
 
 use crate::{DecodeError, EncodeError, Message, Reader, Uuid, Writer};
 

@@ -1,4 +1,5 @@
-//! DescribeCluster (60): the cluster's id and brokers (KIP-700), from version 1 on also controllers, from 2 on also fenced brokers.
+//! DescribeCluster (60): the cluster's id and brokers (KIP-700), from version 1 on also controllers, from 2 on also
+//! fenced brokers.
 
 use std::borrow::Cow;
 

@@ -1,9 +1,9 @@
 //! Fetch (1): reads record batches of partitions, waiting for more where there is too little.
 //!
-//! Version 4 returns record batches and aborted transactions, 7 has sessions (KIP-227), 9 leader epochs (KIP-320), 10 zstd,
-//! 11 reading from a nearby replica (KIP-392), 12 diverging epochs, 13 names topics by id (KIP-516), 15 moves the replica's
-//! id and epoch into a tagged field (KIP-903), 16 tells where the leader went (KIP-951), 18 carries the follower's high
-//! watermark (KIP-1166).
+//! Version 4 returns record batches and aborted transactions, 7 has sessions (KIP-227), 9 leader epochs (KIP-320), 10
+//! zstd, 11 reading from a nearby replica (KIP-392), 12 diverging epochs, 13 names topics by id (KIP-516), 15 moves
+//! the replica's id and epoch into a tagged field (KIP-903), 16 tells where the leader went (KIP-951), 18 carries the
+//! follower's high watermark (KIP-1166).
 
 use std::borrow::Cow;
 

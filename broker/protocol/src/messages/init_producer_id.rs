@@ -1,4 +1,5 @@
-//! InitProducerId (22): gives a producer its id and epoch (KIP-98), from version 3 on also a new epoch to a known one (KIP-360).
+//! InitProducerId (22): gives a producer its id and epoch (KIP-98), from version 3 on also a new epoch to a known one
+//! (KIP-360).
 
 use crate::ErrorCode;
 

@@ -1,7 +1,7 @@
 //! JoinGroup (11): enters a rebalance of a group.
 //!
-//! Version 0 has the session time-out for the rebalance too, 4 first assigns a member id (KIP-394), 5 has static members
-//! (KIP-345), 8 a reason (KIP-800), 9 lets the leader skip the assignment (KIP-814).
+//! Version 0 has the session time-out for the rebalance too, 4 first assigns a member id (KIP-394), 5 has static
+//! members (KIP-345), 8 a reason (KIP-800), 9 lets the leader skip the assignment (KIP-814).
 
 use std::borrow::Cow;
 

@@ -1,7 +1,8 @@
 //! ListOffsets (2): the offset at a time, or the log's start or end.
 //!
-//! Version 0 returns several offsets a partition, later ones a single one with its timestamp. Special timestamps: -1 end, -2 start,
-//! -3 the largest timestamp's (version 7), -4 and -5 with tiered storage (versions 8 and 9), -6 (version 11).
+//! Version 0 returns several offsets a partition, later ones a single one with its timestamp. Special timestamps: -1
+//! end, -2 start, -3 the largest timestamp's (version 7), -4 and -5 with tiered storage (versions 8 and 9), -6
+//! (version 11).
 
 use std::borrow::Cow;
 

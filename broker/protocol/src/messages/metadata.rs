@@ -1,7 +1,7 @@
 //! Metadata (3): brokers, topics, partitions and who leads them.
 //!
-//! Version 0 asks for all topics by an empty list, later ones by null. Version 4 lets the client refuse automatic creation,
-//! 10 has topic ids, 12 asks by topic id, 13 has an error for the request as a whole.
+//! Version 0 asks for all topics by an empty list, later ones by null. Version 4 lets the client refuse automatic
+//! creation, 10 has topic ids, 12 asks by topic id, 13 has an error for the request as a whole.
 
 use std::borrow::Cow;
 

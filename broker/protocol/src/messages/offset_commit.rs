@@ -1,7 +1,7 @@
 //! OffsetCommit (8): stores how far a group has read.
 //!
-//! Version 0 meant ZooKeeper, 1 carries a timestamp per partition, 2 to 4 a retention time, 6 leader epochs, 7 static members, 10 names
-//! topics by id.
+//! Version 0 meant ZooKeeper, 1 carries a timestamp per partition, 2 to 4 a retention time, 6 leader epochs, 7 static
+//! members, 10 names topics by id.
 
 use std::borrow::Cow;
 

@@ -1,7 +1,7 @@
 //! OffsetFetch (9): how far a group has read.
 //!
-//! Version 2 asks for all topics by null, 7 waits for pending transactions (KIP-447), 8 asks for several groups, 10 names topics by
-//! id.
+//! Version 2 asks for all topics by null, 7 waits for pending transactions (KIP-447), 8 asks for several groups, 10
+//! names topics by id.
 
 use std::borrow::Cow;
 

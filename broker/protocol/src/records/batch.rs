@@ -13,8 +13,8 @@ pub enum TimestampType {
     LogAppendTime,
 }
 
-/// Bits 0-2 compression, 3 timestamp type, 4 transactional, 5 control, 6 delete horizon (the base timestamp is then the time
-/// from which on tombstones may go).
+/// Bits 0-2 compression, 3 timestamp type, 4 transactional, 5 control, 6 delete horizon (the base timestamp is then
+/// the time from which on tombstones may go).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Attributes(pub i16);
 
@@ -185,7 +185,8 @@ impl<'a> Batch<'a> {
         self.bytes.get(HEADER_BYTES..).unwrap_or(&[])
     }
 
-    /// The records' bytes uncompressed, of which there must be at most `max_bytes`. Read them with [`Batch::records_in`].
+    /// The records' bytes uncompressed, of which there must be at most `max_bytes`. Read them with
+    /// [`Batch::records_in`].
     pub fn decompress(&self, max_bytes: usize) -> Result<Cow<'a, [u8]>, BatchError> {
         match self.header.attributes.compression()? {
             Compression::None => Ok(Cow::Borrowed(self.payload())),

@@ -8,8 +8,8 @@ pub fn assign_offsets(batch: &mut [u8], base_offset: i64, leader_epoch: i32) -> 
     put(batch, 12, leader_epoch.to_be_bytes())
 }
 
-/// Sets the timestamp type to log append time and the maximum timestamp to `now_ms`, and computes the CRC anew. `batch` must be
-/// exactly one batch.
+/// Sets the timestamp type to log append time and the maximum timestamp to `now_ms`, and computes the CRC anew.
+/// `batch` must be exactly one batch.
 pub fn set_log_append_time(batch: &mut [u8], now_ms: i64) -> Result<(), BatchError> {
     let header = BatchHeader::parse(batch)?;
     if header.total_len() != batch.len() {

@@ -51,7 +51,8 @@ impl<'a> Headers<'a> {
     }
 }
 
-/// Reads the records one after another; ends after the first error. Fails when records are missing or bytes are left over.
+/// Reads the records one after another; ends after the first error. Fails when records are missing or bytes are left
+/// over.
 #[derive(Debug, Clone)]
 pub struct Records<'a> {
     r: Reader<'a>,

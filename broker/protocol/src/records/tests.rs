@@ -89,7 +89,8 @@ fn what_a_client_must_not_send_is_refused() {
     let mut corrupt = plain();
     corrupt[70] ^= 1;
     let old = |magic| with(16, &[magic]);
-    let cases: Vec<(Vec<u8>, ErrorCode, fn(&BatchError) -> bool)> = vec![
+    type Case = (Vec<u8>, ErrorCode, fn(&BatchError) -> bool);
+    let cases: Vec<Case> = vec![
         (vec![], ErrorCode::InvalidRecord, |e| matches!(e, BatchError::Empty)),
         (plain()[..16].to_vec(), ErrorCode::CorruptMessage, |e| matches!(e, BatchError::Truncated { .. })),
         (plain()[..60].to_vec(), ErrorCode::CorruptMessage, |e| matches!(e, BatchError::Truncated { .. })),

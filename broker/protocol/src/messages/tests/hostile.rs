@@ -5,9 +5,9 @@ use crate::allocations::allocated_by;
 use crate::codec::arbitrary::Source;
 use crate::{Message, Reader, RequestHeader, Writer};
 
-/// Bytes of memory per byte of input: an element of an array takes so many times the fewest bytes it has on the wire. The
-/// largest case is an array of texts, each of 16 bytes in memory, 24 if it may be owned, and one on the wire.
-const MEMORY_PER_BYTE: usize = 64;
+/// Bytes of memory per byte of input: an element of an array takes so many times the fewest bytes it has on the wire.
+/// The largest case is an array of texts, each of 16 bytes in memory, 24 if it may be owned, and one on the wire.
+const MEMORY_PER_BYTE: usize = 40;
 
 fn check<T>(name: &str, version: i16, input: &[u8], decode: impl Fn(&[u8]) -> T) {
     let allocated = allocated_by(|| decode(input));
@@ -70,7 +70,9 @@ macro_rules! hostile {
                     let mut w = Writer::new();
                     message.encode(&mut w, version).unwrap();
                     hostile_inputs(w.as_slice(), seed, |input| {
-                        check($message::NAME, version, input, |input| $message::decode(&mut Reader::new(input), version).ok().map(drop));
+                        check($message::NAME, version, input, |input| {
+                            $message::decode(&mut Reader::new(input), version).ok().map(drop)
+                        });
                     });
                 }
             }

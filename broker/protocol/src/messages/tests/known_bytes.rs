@@ -1,5 +1,5 @@
-//! Messages against bytes put together by hand from the protocol's description: above all the old versions that the other
-//! codec does not know, and the records that Kafka's tools read.
+//! Messages against bytes put together by hand from the protocol's description: above all the old versions that the
+//! other codec does not know, and the records that Kafka's tools read.
 
 use crate::messages::consumer_offsets::*;
 use crate::messages::fetch::*;
@@ -8,7 +8,8 @@ use crate::messages::offset_commit::*;
 use crate::messages::produce::*;
 use crate::{ErrorCode, Message, Reader, Writer};
 
-/// `expected` has spaces between its parts: decimal numbers as `width:value`, texts after `'` with a 16-bit length in front.
+/// `expected` has spaces between its parts: decimal numbers as `width:value`, texts after `'` with a 16-bit length in
+/// front.
 fn bytes(expected: &str) -> Vec<u8> {
     let mut out = Vec::new();
     for part in expected.split_whitespace() {
