@@ -1,0 +1,68 @@
+//! Which requests are served, in which versions, and by whom.
+//!
+//! A handler is `async fn handle(broker: &Arc<Broker>, request: Request) -> Result<Outcome, Refused>`. Add a line to [`SERVED`] and to
+//! [`dispatch`] together, and only for what really works: clients choose by it.
+
+use std::sync::Arc;
+
+use logmill_protocol::ApiKey;
+
+use super::request::{Outcome, Refused, Request};
+use crate::broker::Broker;
+
+/// An API with the versions it is served in.
+pub(crate) struct Served {
+    pub(crate) key: ApiKey,
+    pub(crate) min: i16,
+    pub(crate) max: i16,
+}
+
+const fn served(key: ApiKey, min: i16, max: i16) -> Served {
+    Served { key, min, max }
+}
+
+/// In the order of their numbers.
+pub(crate) const SERVED: &[Served] = &[
+    // From 0 on, since librdkafka stops compressing otherwise; message sets of before Kafka 0.11 are refused one by one.
+    served(ApiKey::Produce, 0, 13),
+    // Versions below 4 would need records in the older formats.
+    served(ApiKey::Fetch, 4, 18),
+    served(ApiKey::ListOffsets, 0, 11),
+    served(ApiKey::Metadata, 0, 13),
+    served(ApiKey::ApiVersions, 0, 4),
+    served(ApiKey::CreateTopics, 0, 7),
+    served(ApiKey::DeleteTopics, 0, 6),
+    served(ApiKey::InitProducerId, 0, 5),
+    served(ApiKey::DescribeConfigs, 0, 4),
+    served(ApiKey::ListPartitionReassignments, 0, 0),
+    served(ApiKey::DescribeCluster, 0, 2),
+    served(ApiKey::DescribeTopicPartitions, 0, 0),
+];
+
+/// Whether this version of this API is served.
+pub(crate) fn is_served(key: ApiKey, version: i16) -> bool {
+    SERVED.iter().any(|api| api.key == key && (api.min..=api.max).contains(&version))
+}
+
+pub(crate) async fn dispatch(broker: &Arc<Broker>, request: Request) -> Result<Outcome, Refused> {
+    let (api, version) = (request.api_key, request.version);
+    // An unknown version of ApiVersions is answered, so that the client can choose another.
+    if !is_served(api, version) && api != ApiKey::ApiVersions {
+        return Err(Refused::Unsupported { api, version });
+    }
+    match api {
+        ApiKey::ApiVersions => super::api_versions::handle(broker, request).await,
+        ApiKey::CreateTopics => super::create_topics::handle(broker, request).await,
+        ApiKey::DeleteTopics => super::delete_topics::handle(broker, request).await,
+        ApiKey::DescribeCluster => super::describe_cluster::handle(broker, request).await,
+        ApiKey::DescribeConfigs => super::describe_configs::handle(broker, request).await,
+        ApiKey::DescribeTopicPartitions => super::describe_topic_partitions::handle(broker, request).await,
+        ApiKey::Fetch => Box::pin(super::fetch::handle(broker, request)).await,
+        ApiKey::InitProducerId => super::init_producer_id::handle(broker, request).await,
+        ApiKey::ListOffsets => super::list_offsets::handle(broker, request).await,
+        ApiKey::ListPartitionReassignments => super::list_partition_reassignments::handle(broker, request).await,
+        ApiKey::Metadata => super::metadata::handle(broker, request).await,
+        ApiKey::Produce => super::produce::handle(broker, request).await,
+        _ => Err(Refused::Unsupported { api, version }),
+    }
+}

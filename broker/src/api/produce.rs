@@ -1,0 +1,185 @@
+//! Produce (0): appends batches as they came and answers once they are on disk.
+//!
+//! Versions 0-13. Message sets of before Kafka 0.11 are refused partition by partition. acks=1 waits for the disk like acks=all: an
+//! acknowledged record is never lost. While one request waits for its commit, the connection's next ones are appended.
+
+use std::{borrow::Cow, ops::Range, sync::Arc, time::Duration};
+
+use logmill_log::{Log, Origin};
+use logmill_protocol::{
+    ErrorCode, Uuid,
+    messages::produce::{
+        PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
+    },
+    records::{BatchError, ProduceLimits, check_produce},
+};
+
+use super::request::{Outcome, Refused, Request, Responder, Response};
+use crate::{
+    broker::Broker,
+    partition::{error::PartitionError, replica::Partition},
+};
+
+/// What became of one partition's records so far.
+struct Item {
+    index: i32,
+    result: Result<Pending, (ErrorCode, String)>,
+}
+
+/// Appended, waiting for the disk.
+struct Pending {
+    partition: Arc<Partition>,
+    log: Arc<Log>,
+    appended: logmill_log::Appended,
+}
+
+struct Topic {
+    name: String,
+    id: Uuid,
+    items: Vec<Item>,
+}
+
+/// What to append where: ranges of the request's frame.
+struct Plan {
+    name: String,
+    id: Uuid,
+    partitions: Vec<(i32, Option<Range<usize>>)>,
+}
+
+pub(crate) async fn handle(broker: &Arc<Broker>, mut request: Request) -> Result<Outcome, Refused> {
+    let decoded: ProduceRequest<'_> = request.decode()?;
+    let (acks, transactional) = (decoded.acks, decoded.transactional_id.is_some());
+    let timeout = Duration::from_millis(u64::try_from(decoded.timeout_ms).unwrap_or(0));
+    let plans: Vec<Plan> = decoded
+        .topic_data
+        .iter()
+        .map(|topic| Plan {
+            name: topic.name.to_owned(),
+            id: topic.topic_id,
+            partitions: topic.partition_data.iter().map(|p| (p.index, range_in(&request.frame, p))).collect(),
+        })
+        .collect();
+    let refused = if !(-1..=1).contains(&acks) {
+        Some((ErrorCode::InvalidRequiredAcks, format!("acks is {acks}, expected -1, 0 or 1")))
+    } else if transactional {
+        Some((ErrorCode::TransactionalIdAuthorizationFailed, "this broker has no transactions".to_owned()))
+    } else {
+        None
+    };
+    let mut topics = Vec::with_capacity(plans.len());
+    for plan in plans {
+        let mut topic = Topic { name: plan.name, id: plan.id, items: Vec::with_capacity(plan.partitions.len()) };
+        for (index, range) in plan.partitions {
+            let result = match &refused {
+                Some(refused) => Err(refused.clone()),
+                None => append(broker, &mut request, &mut topic, index, range).await,
+            };
+            topic.items.push(Item { index, result });
+        }
+        topics.push(topic);
+    }
+    let responder = request.responder();
+    // Gives the request's memory back before waiting.
+    drop(request);
+    if acks == 0 {
+        let failed = topics.iter().flat_map(|topic| &topic.items).find_map(|item| item.result.as_ref().err());
+        return match failed {
+            // The only way to tell the client that something is wrong, as Kafka does.
+            Some((code, message)) => Err(Refused::AcksZeroFailed(format!("{code}: {message}"))),
+            None => Ok(Outcome::Nothing),
+        };
+    }
+    Ok(Outcome::Later(Box::pin(answer(topics, timeout, responder))))
+}
+
+fn range_in(frame: &[u8], data: &PartitionProduceData<'_>) -> Option<Range<usize>> {
+    let records = data.records?;
+    let start = (records.as_ptr() as usize).checked_sub(frame.as_ptr() as usize)?;
+    Some(start..start.checked_add(records.len())?)
+}
+
+async fn append(
+    broker: &Broker,
+    request: &mut Request,
+    topic: &mut Topic,
+    index: i32,
+    range: Option<Range<usize>>,
+) -> Result<Pending, (ErrorCode, String)> {
+    let by_id = request.version >= 13;
+    let partition = if by_id {
+        broker.partitions.get_by_id(uuid::Uuid::from_bytes(topic.id), index)
+    } else {
+        broker.partitions.get(&topic.name, index)
+    };
+    let partition = partition.map_err(told)?;
+    if topic.name.is_empty() {
+        topic.name = partition.topic().name.to_string();
+    }
+    if partition.topic().is_internal() {
+        return Err((ErrorCode::InvalidTopicException, format!("topic '{}' is the broker's own", topic.name)));
+    }
+    let log = partition.log().await.map_err(told)?.clone();
+    let version = request.version;
+    let records = range.and_then(|range| request.frame.get_mut(range)).unwrap_or_default();
+    let limits = ProduceLimits { version, max_message_bytes: partition.config().max_message_bytes as usize };
+    let batch = check_produce(records, limits).map_err(|error| (code_of(&error), error.to_string()))?;
+    if batch.header.attributes.is_transactional() {
+        return Err((ErrorCode::InvalidTxnState, "this broker has no transactions".to_owned()));
+    }
+    let (count, bytes) = (batch.header.record_count, records.len());
+    let appended = partition.append(&log, records, Origin::Client).map_err(told)?;
+    let labels = [&*partition.topic().name];
+    broker.metrics.bytes_in.with_label_values(&labels).inc_by(bytes as u64);
+    broker.metrics.messages_in.with_label_values(&labels).inc_by(u64::try_from(count).unwrap_or(0));
+    Ok(Pending { partition, log, appended })
+}
+
+fn code_of(error: &BatchError) -> ErrorCode {
+    match error {
+        BatchError::OldMagic(_) => ErrorCode::UnsupportedForMessageFormat,
+        error => error.error_code(),
+    }
+}
+
+fn told(error: PartitionError) -> (ErrorCode, String) {
+    (error.code(), error.to_string())
+}
+
+async fn answer(topics: Vec<Topic>, timeout: Duration, responder: Responder) -> Result<Response, Refused> {
+    let mut response = ProduceResponse::default();
+    for topic in topics {
+        let mut partition_responses = Vec::with_capacity(topic.items.len());
+        for item in topic.items {
+            partition_responses.push(settle(item, timeout).await);
+        }
+        let (name, topic_id) = (Cow::Owned(topic.name), topic.id);
+        response.responses.push(TopicProduceResponse { name, topic_id, partition_responses });
+    }
+    responder.response(&response)
+}
+
+async fn settle(item: Item, timeout: Duration) -> PartitionProduceResponse<'static> {
+    let done = match item.result {
+        Ok(pending) => {
+            let wait = pending.partition.wait_durable(&pending.log, pending.appended.last_offset, timeout).await;
+            wait.map(|()| pending.appended).map_err(told)
+        }
+        Err(refused) => Err(refused),
+    };
+    match done {
+        Ok(appended) => PartitionProduceResponse {
+            index: item.index,
+            base_offset: appended.base_offset,
+            log_append_time_ms: appended.log_append_time,
+            log_start_offset: appended.log_start_offset,
+            ..Default::default()
+        },
+        Err((error_code, message)) => PartitionProduceResponse {
+            index: item.index,
+            error_code,
+            base_offset: -1,
+            error_message: Some(Cow::Owned(message)),
+            ..Default::default()
+        },
+    }
+}

@@ -1,0 +1,103 @@
+//! The state that every request handler is given, and the changes of topics that several of them make.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    clock::Clock,
+    cluster::Cluster,
+    metadata::{
+        change::{Change, Refusal},
+        image::{Image, Topic},
+        producer_ids::ProducerIds,
+        store::{MetadataError, MetadataStore},
+        topic_config::Defaults,
+    },
+    metrics::Metrics,
+    partition::{error::PartitionError, partitions::Partitions},
+    settings::Settings,
+};
+
+/// Shared by all connections behind one `Arc`.
+pub(crate) struct Broker {
+    pub(crate) settings: Settings,
+    pub(crate) clock: Clock,
+    pub(crate) metrics: Metrics,
+    pub(crate) metadata: Arc<dyn MetadataStore>,
+    /// What topics have unless they say otherwise.
+    pub(crate) topic_defaults: Arc<Defaults>,
+    pub(crate) producer_ids: ProducerIds,
+    pub(crate) partitions: Arc<Partitions>,
+    pub(crate) cluster: Cluster,
+    /// Cancelled when the broker stops: long waits end early.
+    pub(crate) stop: CancellationToken,
+}
+
+/// Why a topic was not created or deleted.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TopicError {
+    #[error(transparent)]
+    Metadata(#[from] MetadataError),
+    #[error(transparent)]
+    Partition(#[from] PartitionError),
+}
+
+impl Broker {
+    /// The current topics.
+    pub(crate) fn image(&self) -> Arc<Image> {
+        self.metadata.image()
+    }
+
+    /// Creates a topic whose name and settings were checked; durable when it returns.
+    pub(crate) async fn create_topic(
+        &self,
+        name: &str,
+        partitions: i32,
+        config: BTreeMap<String, String>,
+    ) -> Result<Arc<Topic>, TopicError> {
+        let id = Uuid::new_v4();
+        let image = self.metadata.commit(Change::CreateTopic { name: name.to_owned(), id, partitions, config }).await?;
+        self.partitions.apply(&image);
+        let topic = image.topic_by_id(id).cloned();
+        tracing::info!(topic = name, partitions, "topic created");
+        Ok(topic.ok_or(PartitionError::Deleted)?)
+    }
+
+    /// The topic, created if there is none (also when another request does so at the same time).
+    pub(crate) async fn ensure_topic(
+        &self,
+        name: &str,
+        partitions: i32,
+        config: BTreeMap<String, String>,
+    ) -> Result<Arc<Topic>, TopicError> {
+        if let Some(topic) = self.image().topic(name) {
+            return Ok(topic.clone());
+        }
+        match self.create_topic(name, partitions, config).await {
+            Err(TopicError::Metadata(MetadataError::Refused(Refusal::TopicExists(_)))) => {
+                Ok(self.image().topic(name).cloned().ok_or(PartitionError::Deleted)?)
+            }
+            result => result,
+        }
+    }
+
+    /// Deletes a topic: decided durably first, then its files go; a crash between the two is made good at the next start.
+    pub(crate) async fn delete_topic(&self, id: Uuid) -> Result<(), TopicError> {
+        let hosted = match self.image().topic_by_id(id) {
+            Some(topic) => self.partitions.of_topic(&topic.name),
+            None => return Err(MetadataError::from(Refusal::UnknownTopicId(id)).into()),
+        };
+        let image = self.metadata.commit(Change::DeleteTopic { id }).await?;
+        self.partitions.apply(&image);
+        let partitions = self.partitions.clone();
+        tokio::task::spawn_blocking(move || partitions.delete_blocking(&hosted))
+            .await
+            .map_err(|e| PartitionError::Internal(e.to_string().into()))??;
+        let image = self.metadata.commit(Change::TopicRemoved { id }).await?;
+        self.partitions.apply(&image);
+        tracing::info!(topic_id = %id, "topic deleted");
+        Ok(())
+    }
+}

@@ -1,0 +1,186 @@
+//! Topic-level settings by Kafka's names: validation, effective values, and what the log makes of them.
+
+mod table;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use logmill_log::{LogConfig, TimestampType};
+
+pub(crate) use table::{DEFINITIONS, Definition};
+
+use super::image::Topic;
+
+pub(crate) fn definition(name: &str) -> Option<&'static Definition> {
+    DEFINITIONS.iter().find(|definition| definition.name == name)
+}
+
+/// Says, in Kafka's words, why a setting cannot be.
+pub(crate) fn check(name: &str, value: &str) -> Result<(), String> {
+    let Some(definition) = definition(name) else {
+        return Err(format!("Unknown topic config name: {name}"));
+    };
+    definition.check(value)
+}
+
+/// Checks a whole set; `remote.storage.enable=true` and the like are refused by name.
+pub(crate) fn check_all<'a>(config: impl IntoIterator<Item = (&'a String, &'a String)>) -> Result<(), String> {
+    config.into_iter().try_for_each(|(name, value)| check(name, value))
+}
+
+/// Where an effective value comes from, by Kafka's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(i8)]
+pub(crate) enum Source {
+    Topic = 1,
+    StaticBroker = 4,
+    Default = 5,
+}
+
+/// Topic settings from broker.yaml, laid over Kafka's defaults; what every topic has unless it says otherwise.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Defaults(BTreeMap<String, String>);
+
+impl Defaults {
+    /// `config` is `topics.config` of broker.yaml, `retention` its `topics.retention`.
+    pub(crate) fn new(config: &BTreeMap<String, String>, retention: Duration) -> Result<Self, String> {
+        check_all(config)?;
+        let mut config = config.clone();
+        let retention_ms = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX).to_string();
+        if !config.contains_key("retention.ms") && definition("retention.ms").is_some_and(|d| d.default != retention_ms)
+        {
+            config.insert("retention.ms".to_owned(), retention_ms);
+        }
+        Ok(Self(config))
+    }
+
+    pub(crate) fn broker_value(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// The value in force and where it comes from.
+    pub(crate) fn effective<'a>(
+        &'a self,
+        config: &'a BTreeMap<String, String>,
+        definition: &Definition,
+    ) -> (&'a str, Source) {
+        if let Some(value) = config.get(definition.name) {
+            (value, Source::Topic)
+        } else if let Some(value) = self.0.get(definition.name) {
+            (value, Source::StaticBroker)
+        } else {
+            (definition.default, Source::Default)
+        }
+    }
+
+    /// What the log needs to know. Stored values were checked when they were set; one that still does not parse counts as its default.
+    pub(crate) fn log_config(&self, topic: &Topic) -> LogConfig {
+        let long = |name: &str| -> i64 {
+            let Some(definition) = definition(name) else { return 0 };
+            let (value, _) = self.effective(&topic.config, definition);
+            value.parse().or_else(|_| definition.default.parse()).unwrap_or(0)
+        };
+        let text = |name: &str| definition(name).map_or("", |definition| self.effective(&topic.config, definition).0);
+        // Without compaction a compacted topic simply keeps everything.
+        let deletes = text("cleanup.policy").split(',').any(|policy| policy.trim() == "delete");
+        let limit = |value: i64| u64::try_from(value).ok();
+        let size = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
+        let bound = |value: i64| (value != i64::MAX).then_some(value);
+        LogConfig {
+            segment_bytes: size(long("segment.bytes")).min(i32::MAX as u32),
+            segment_ms: long("segment.ms"),
+            retention_ms: if deletes {
+                limit(long("retention.ms")).and_then(|ms| i64::try_from(ms).ok())
+            } else {
+                None
+            },
+            retention_bytes: if deletes { limit(long("retention.bytes")) } else { None },
+            max_message_bytes: size(long("max.message.bytes")),
+            index_interval_bytes: size(long("index.interval.bytes")),
+            segment_index_bytes: size(long("segment.index.bytes")),
+            timestamp_type: match text("message.timestamp.type") {
+                "LogAppendTime" => TimestampType::LogAppendTime,
+                _ => TimestampType::CreateTime,
+            },
+            timestamp_before_max_ms: bound(long("message.timestamp.before.max.ms")),
+            timestamp_after_max_ms: bound(long("message.timestamp.after.max.ms")),
+            file_delete_delay: Duration::from_millis(limit(long("file.delete.delay.ms")).unwrap_or(60_000)),
+            preallocate: true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn topic(config: &[(&str, &str)]) -> Topic {
+        let config = config.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        Topic { name: Arc::from("t"), id: uuid::Uuid::nil(), partitions: 1, config }
+    }
+
+    #[test]
+    fn kafkas_names_types_and_bounds() {
+        for (name, value) in [
+            ("retention.ms", "-1"),
+            ("cleanup.policy", "compact,delete"),
+            ("compression.type", "producer"),
+            ("message.timestamp.type", "LogAppendTime"),
+            ("min.cleanable.dirty.ratio", "0.5"),
+            ("preallocate", "true"),
+        ] {
+            assert_eq!(check(name, value), Ok(()), "{name}={value}");
+        }
+        assert_eq!(check("foo", "1"), Err("Unknown topic config name: foo".to_owned()));
+        assert_eq!(
+            check("retention.ms", "-2"),
+            Err("Invalid value -2 for configuration retention.ms: Value must be at least -1".to_owned())
+        );
+        assert_eq!(
+            check("segment.bytes", "x"),
+            Err("Invalid value x for configuration segment.bytes: Not a number of type INT".to_owned())
+        );
+        for (name, value) in [
+            ("cleanup.policy", "keep"),
+            ("cleanup.policy", ""),
+            ("preallocate", "yes"),
+            ("min.cleanable.dirty.ratio", "1.5"),
+            ("segment.bytes", "3000000000"),
+            ("remote.storage.enable", "true"),
+            ("message.timestamp.type", "Now"),
+        ] {
+            assert!(check(name, value).is_err(), "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn every_default_is_valid() {
+        for definition in DEFINITIONS {
+            assert_eq!(definition.check(definition.default), Ok(()), "{}", definition.name);
+        }
+    }
+
+    #[test]
+    fn a_topics_own_value_wins_over_the_brokers_over_kafkas() {
+        let broker = BTreeMap::from([("segment.bytes".to_owned(), "1000000".to_owned())]);
+        let defaults = Defaults::new(&broker, Duration::from_secs(60)).unwrap();
+        let config = defaults.log_config(&topic(&[("retention.bytes", "5000")]));
+        assert_eq!(
+            (config.segment_bytes, config.retention_ms, config.retention_bytes),
+            (1_000_000, Some(60_000), Some(5000))
+        );
+        assert_eq!(config.max_message_bytes, 1_048_588);
+        assert!(Defaults::new(&BTreeMap::from([("x".to_owned(), "1".to_owned())]), Duration::ZERO).is_err());
+    }
+
+    #[test]
+    fn a_compacted_topic_loses_nothing_by_age() {
+        let defaults = Defaults::new(&BTreeMap::new(), Duration::from_secs(60)).unwrap();
+        let compacted = defaults.log_config(&topic(&[("cleanup.policy", "compact"), ("retention.ms", "1")]));
+        assert_eq!((compacted.retention_ms, compacted.retention_bytes), (None, None));
+        let both = defaults.log_config(&topic(&[("cleanup.policy", "compact,delete"), ("retention.ms", "1")]));
+        assert_eq!(both.retention_ms, Some(1));
+    }
+}

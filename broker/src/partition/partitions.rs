@@ -1,0 +1,128 @@
+//! All partitions of this node, kept equal to the metadata image.
+
+use std::{collections::HashMap, sync::Arc};
+
+use logmill_log::{DataDir, LogConfig, OpenError};
+use parking_lot::RwLock;
+use uuid::Uuid;
+
+use super::{error::PartitionError, replica::Partition};
+use crate::metadata::image::{Image, Topic};
+
+/// Derives a topic's log configuration from its settings and the broker's defaults.
+pub(crate) type ConfigOf = Arc<dyn Fn(&Topic) -> LogConfig + Send + Sync>;
+
+pub(crate) struct Partitions {
+    data_dir: Arc<DataDir>,
+    config_of: ConfigOf,
+    topics: RwLock<Topics>,
+}
+
+#[derive(Default)]
+struct Topics {
+    /// Of the image they equal.
+    version: u64,
+    by_name: HashMap<Arc<str>, Arc<Hosted>>,
+    by_id: HashMap<Uuid, Arc<str>>,
+}
+
+struct Hosted {
+    topic: Arc<Topic>,
+    partitions: Vec<Arc<Partition>>,
+}
+
+impl Partitions {
+    pub(crate) fn new(data_dir: Arc<DataDir>, config_of: ConfigOf) -> Self {
+        Self { data_dir, config_of, topics: RwLock::default() }
+    }
+
+    pub(crate) fn data_dir(&self) -> &Arc<DataDir> {
+        &self.data_dir
+    }
+
+    pub(crate) fn get(&self, topic: &str, partition: i32) -> Result<Arc<Partition>, PartitionError> {
+        let topics = self.topics.read();
+        let hosted = topics.by_name.get(topic).ok_or(PartitionError::UnknownTopicOrPartition)?;
+        hosted.get(partition)
+    }
+
+    pub(crate) fn get_by_id(&self, id: Uuid, partition: i32) -> Result<Arc<Partition>, PartitionError> {
+        let topics = self.topics.read();
+        let hosted = topics.by_id.get(&id).and_then(|name| topics.by_name.get(name));
+        hosted.ok_or(PartitionError::UnknownTopicId)?.get(partition)
+    }
+
+    /// All partitions of a topic in order; none if there is no such topic.
+    pub(crate) fn of_topic(&self, topic: &str) -> Vec<Arc<Partition>> {
+        self.topics.read().by_name.get(topic).map(|hosted| hosted.partitions.clone()).unwrap_or_default()
+    }
+
+    /// Takes over a newer image: hosts new topics, forgets deleted ones, passes on changed settings. Opens nothing.
+    pub(crate) fn apply(&self, image: &Image) {
+        let mut topics = self.topics.write();
+        if image.version < topics.version {
+            return;
+        }
+        topics.version = image.version;
+        topics.by_name.retain(|_, hosted| image.names_by_id.contains_key(&hosted.topic.id));
+        topics.by_id.retain(|id, _| image.names_by_id.contains_key(id));
+        for topic in image.topics.values() {
+            let known = topics.by_name.get(&topic.name);
+            if known.is_some_and(|hosted| Arc::ptr_eq(&hosted.topic, topic) || hosted.topic == *topic) {
+                continue;
+            }
+            let config = Arc::new((self.config_of)(topic));
+            let old: &[Arc<Partition>] = known.map_or(&[], |hosted| &hosted.partitions);
+            let partitions = (0..topic.partitions)
+                .map(|index| match usize::try_from(index).ok().and_then(|i| old.get(i)) {
+                    Some(partition) => {
+                        partition.set_config(config.clone());
+                        partition.clone()
+                    }
+                    None => Arc::new(Partition::new(topic.clone(), index, self.data_dir.clone(), config.clone())),
+                })
+                .collect();
+            topics.by_id.insert(topic.id, topic.name.clone());
+            topics.by_name.insert(topic.name.clone(), Arc::new(Hosted { topic: topic.clone(), partitions }));
+        }
+    }
+
+    /// Opens what was there when the data directory was opened, on the calling thread; `stop` ends it early. Returns the failures.
+    pub(crate) fn open_found(&self, mut stop: impl FnMut() -> bool) -> Vec<(String, i32, PartitionError)> {
+        let mut failures = Vec::new();
+        for dir in self.data_dir.found() {
+            if stop() {
+                break;
+            }
+            let Ok(partition) = self.get(&dir.topic, dir.partition) else { continue };
+            if let Err(error) = partition.open_blocking() {
+                failures.push((dir.topic.clone(), dir.partition, error));
+            }
+        }
+        failures
+    }
+
+    /// The hosted partitions of a topic that is about to be deleted, to be handed to [`Partitions::delete_blocking`] after that is decided.
+    pub(crate) fn delete_blocking(&self, partitions: &[Arc<Partition>]) -> Result<(), PartitionError> {
+        partitions.iter().try_for_each(|partition| partition.delete_blocking())
+    }
+
+    /// Removes the directories of a topic whose deletion was decided before a restart. Waits for the disk.
+    pub(crate) fn delete_leftovers(&self, topic: &str, id: Uuid) -> Result<(), OpenError> {
+        for dir in self.data_dir.found() {
+            // Without a readable id the creation never ended, so nothing in it was acknowledged.
+            let same = dir.topic == topic && dir.topic_id.is_none_or(|found| found == id.into_bytes());
+            if same {
+                self.data_dir.delete_log(topic, dir.partition)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Hosted {
+    fn get(&self, partition: i32) -> Result<Arc<Partition>, PartitionError> {
+        let index = usize::try_from(partition).map_err(|_| PartitionError::UnknownTopicOrPartition)?;
+        self.partitions.get(index).cloned().ok_or(PartitionError::UnknownTopicOrPartition)
+    }
+}

@@ -1,0 +1,169 @@
+//! One partition on this node: its log, opened when first used, and the operations on it.
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use logmill_log::{AppendAs, AppendError, Appended, DataDir, Log, LogConfig, Origin, ReadLimit};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::{
+    error::PartitionError,
+    waiters::{Listener, Registration, Waiters},
+};
+use crate::metadata::image::Topic;
+
+/// Cheap until its log is opened, so that many idle partitions cost nothing.
+pub(crate) struct Partition {
+    topic: Arc<Topic>,
+    index: i32,
+    leader_epoch: i32,
+    data_dir: Arc<DataDir>,
+    config: Mutex<Arc<LogConfig>>,
+    log: OnceLock<Arc<Log>>,
+    /// Held while the log is opened; whether the partition was deleted.
+    opening: Mutex<bool>,
+    waiters: Arc<Waiters>,
+}
+
+impl Partition {
+    pub(super) fn new(topic: Arc<Topic>, index: i32, data_dir: Arc<DataDir>, config: Arc<LogConfig>) -> Self {
+        let waiters = Arc::default();
+        let (config, opening) = (Mutex::new(config), Mutex::new(false));
+        Self { topic, index, leader_epoch: 0, data_dir, config, log: OnceLock::new(), opening, waiters }
+    }
+
+    pub(crate) fn topic(&self) -> &Arc<Topic> {
+        &self.topic
+    }
+
+    pub(crate) fn index(&self) -> i32 {
+        self.index
+    }
+
+    pub(crate) fn leader_epoch(&self) -> i32 {
+        self.leader_epoch
+    }
+
+    pub(crate) fn config(&self) -> Arc<LogConfig> {
+        self.config.lock().clone()
+    }
+
+    pub(super) fn set_config(&self, config: Arc<LogConfig>) {
+        *self.config.lock() = config.clone();
+        if let Some(log) = self.log.get() {
+            log.set_config(config);
+        }
+    }
+
+    /// The log if something opened it already.
+    pub(crate) fn opened(&self) -> Option<&Arc<Log>> {
+        self.log.get()
+    }
+
+    /// The log; the first caller creates or recovers it, on a thread that may wait for the disk.
+    pub(crate) async fn log(self: &Arc<Self>) -> Result<&Arc<Log>, PartitionError> {
+        if self.log.get().is_none() {
+            let partition = self.clone();
+            tokio::task::spawn_blocking(move || partition.open_blocking())
+                .await
+                .map_err(|e| PartitionError::Internal(e.to_string().into()))??;
+        }
+        if self.waiters.is_closed() {
+            return Err(PartitionError::Deleted);
+        }
+        self.log.get().ok_or(PartitionError::Deleted)
+    }
+
+    /// Waits for the disk.
+    pub(super) fn open_blocking(&self) -> Result<(), PartitionError> {
+        let deleted = self.opening.lock();
+        if *deleted {
+            return Err(PartitionError::Deleted);
+        }
+        if self.log.get().is_none() {
+            let id = self.topic.id.into_bytes();
+            let log = self.data_dir.open_log(&self.topic.name, self.index, id, self.config())?;
+            log.set_listener(Arc::new(Listener(self.waiters.clone())));
+            drop(self.log.set(log));
+        }
+        Ok(())
+    }
+
+    /// Ends every wait, refuses further use and removes the files. Waits for the disk.
+    pub(super) fn delete_blocking(&self) -> Result<(), PartitionError> {
+        let mut deleted = self.opening.lock();
+        *deleted = true;
+        self.waiters.close();
+        Ok(self.data_dir.delete_log(&self.topic.name, self.index)?)
+    }
+
+    /// Appends checked batches; the offsets are set in place. Acknowledge only after [`Partition::wait_durable`] for `last_offset`. A batch
+    /// that is in the log already counts as appended.
+    pub(crate) fn append(&self, log: &Log, batches: &mut [u8], origin: Origin) -> Result<Appended, PartitionError> {
+        match log.append(batches, AppendAs { leader_epoch: self.leader_epoch, origin }) {
+            Ok(appended) => Ok(appended),
+            Err(AppendError::DuplicateSequence { base_offset, last_offset, log_append_time, log_start_offset }) => {
+                Ok(Appended { base_offset, last_offset, log_append_time, log_start_offset })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Returns once everything up to and including `last_offset` is durable, at most after `timeout`.
+    pub(crate) async fn wait_durable(
+        self: &Arc<Self>,
+        log: &Log,
+        last_offset: i64,
+        timeout: Duration,
+    ) -> Result<(), PartitionError> {
+        if log.high_watermark() > last_offset {
+            return Ok(());
+        }
+        let wake = Arc::new(Notify::new());
+        let _registration = self.waiters.register(last_offset, wake.clone());
+        let wait = async {
+            loop {
+                if log.high_watermark() > last_offset {
+                    return Ok(());
+                }
+                if let Some(durable_end) = self.waiters.fenced_at() {
+                    return Err(PartitionError::Fenced { durable_end });
+                }
+                if self.waiters.is_closed() {
+                    return Err(PartitionError::Deleted);
+                }
+                wake.notified().await;
+            }
+        };
+        tokio::time::timeout(timeout, wait).await.unwrap_or(Err(PartitionError::TimedOut))
+    }
+
+    /// Notifies `wake` when there is more to read than below `high_watermark`.
+    pub(crate) fn wake_past(&self, high_watermark: i64, wake: Arc<Notify>) -> Registration {
+        self.waiters.register(high_watermark, wake)
+    }
+
+    /// Appends one batch of the broker's own (magic 2, checked CRC) and waits until it is durable; gives its base offset.
+    pub(crate) async fn append_internal(self: &Arc<Self>, batch: &mut [u8]) -> Result<i64, PartitionError> {
+        let log = self.log().await?;
+        let appended = self.append(log, batch, Origin::Coordinator)?;
+        // The commit always ends, well or with a fence; the limit only guards against a disk that hangs.
+        self.wait_durable(log, appended.last_offset, Duration::from_secs(60)).await?;
+        Ok(appended.base_offset)
+    }
+
+    /// Whole batches from the one that holds `offset`, at least one, about `max_bytes`; `None` at the high watermark.
+    pub(crate) async fn read(self: &Arc<Self>, offset: i64, max_bytes: u64) -> Result<Option<Vec<u8>>, PartitionError> {
+        self.log().await?;
+        let partition = self.clone();
+        let read = move || -> Result<Option<Vec<u8>>, PartitionError> {
+            let Some(log) = partition.opened() else { return Ok(None) };
+            let Some(slice) = log.read(offset, max_bytes, ReadLimit::HighWatermark, true)? else { return Ok(None) };
+            Ok(Some(slice.to_vec().map_err(logmill_log::ReadError::Io)?))
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|e| PartitionError::Internal(e.to_string().into()))?
+    }
+}

@@ -1,0 +1,203 @@
+//! Starting, running and stopping a broker.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use logmill_config::broker::{BrokerConfig, Durability, GroupCommit};
+use logmill_daemon::context::Context;
+use logmill_disk::{Disk, RealDisk};
+use logmill_log::{DataDir, OpenError, Options};
+use tokio::{sync::Semaphore, task::JoinHandle};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use uuid::Uuid;
+
+use crate::{
+    broker::Broker,
+    clock::Clock,
+    cluster::Cluster,
+    error::Error,
+    metadata::{
+        change::Change, embedded::EmbeddedStore, producer_ids::ProducerIds, store::MetadataStore,
+        topic_config::Defaults,
+    },
+    metrics::Metrics,
+    net::{
+        frame::MemoryBudget,
+        listener::{self, Bound, Shared},
+    },
+    partition::partitions::Partitions,
+    settings::Settings,
+};
+
+/// Runs a broker until `context.stop` is cancelled.
+pub async fn run(config: BrokerConfig, context: Context) -> Result<(), Error> {
+    RunningBroker::start(config, context).await?.wait().await
+}
+
+/// A broker that serves.
+pub struct RunningBroker {
+    addresses: Vec<SocketAddr>,
+    main: JoinHandle<Result<(), Error>>,
+}
+
+impl RunningBroker {
+    /// Returns when clients can connect. Cancel `context.stop` to stop it.
+    ///
+    /// # Errors
+    /// A port in use, a data directory that is locked by another broker or cannot be written, damaged metadata, a topic setting
+    /// in the configuration that Kafka does not know.
+    pub async fn start(config: BrokerConfig, context: Context) -> Result<Self, Error> {
+        context.health.set("broker", Err("starting".to_owned()));
+        let settings = Settings::new(config);
+        let metrics = Metrics::register(&context.metrics)?;
+        let bound = settings.config.listeners.iter().map(listener::bind).collect::<Result<Vec<_>, _>>()?;
+        let addresses: Vec<_> = bound.iter().map(|bound| bound.address).collect();
+        let stop = context.stop.clone();
+        let broker = tokio::task::spawn_blocking(move || open(settings, metrics, stop))
+            .await
+            .map_err(|e| Error::Log(e.to_string()))??;
+        let broker = Arc::new(broker);
+        context.health.set("broker", Ok(()));
+        for address in &addresses {
+            tracing::info!(%address, node_id = broker.cluster.node_id, topics = broker.image().topics.len(), "serving the kafka protocol");
+        }
+        let main = tokio::spawn(serve(broker, bound, context));
+        Ok(Self { addresses, main })
+    }
+
+    /// Where it listens, in the order of the configuration; tells the ports chosen for port 0.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// Returns when the broker has stopped and its data directory is closed.
+    pub async fn wait(self) -> Result<(), Error> {
+        self.main.await.map_err(|e| Error::Log(e.to_string()))?
+    }
+}
+
+/// Opens everything on disk. Waits for the disk.
+fn open(settings: Settings, metrics: Metrics, stop: CancellationToken) -> Result<Broker, Error> {
+    let config = &settings.config;
+    let defaults = Defaults::new(&config.topics.config, config.topics.retention).map_err(Error::TopicConfig)?;
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let options = Options {
+        disk: disk.clone(),
+        durability: match config.durability {
+            Durability::Fsync => logmill_log::Durability::Fsync,
+            Durability::PageCache => logmill_log::Durability::PageCache,
+        },
+        group_commit: match config.group_commit {
+            GroupCommit::Auto => logmill_log::GroupCommit::Auto,
+            GroupCommit::Fdatasync => logmill_log::GroupCommit::Fdatasync,
+            GroupCommit::Syncfs => logmill_log::GroupCommit::Syncfs,
+        },
+        free_space_reserve: config.free_space_reserve,
+        ..Options::default()
+    };
+    let data_dir = DataDir::open(&config.data_dir, options).map_err(|error| match error {
+        OpenError::Locked { path } => Error::DataDirLocked { path },
+        OpenError::Io { path, source } => Error::DataDir { path, source },
+        other => Error::Log(other.to_string()),
+    })?;
+    let new_cluster_id = || URL_SAFE_NO_PAD.encode(Uuid::new_v4().as_bytes());
+    let metadata: Arc<dyn MetadataStore> = Arc::new(EmbeddedStore::open(&*disk, &config.data_dir, new_cluster_id)?);
+    let topic_defaults = Arc::new(defaults);
+    let config_of = {
+        let defaults = topic_defaults.clone();
+        Arc::new(move |topic: &crate::metadata::image::Topic| defaults.log_config(topic))
+    };
+    let partitions = Arc::new(Partitions::new(data_dir, config_of));
+    partitions.apply(&metadata.image());
+    Ok(Broker {
+        cluster: Cluster { node_id: settings.node_id() },
+        clock: Clock::system(),
+        producer_ids: ProducerIds::new(metadata.clone()),
+        settings,
+        metrics,
+        metadata,
+        topic_defaults,
+        partitions,
+        stop,
+    })
+}
+
+async fn serve(broker: Arc<Broker>, bound: Vec<Bound>, context: Context) -> Result<(), Error> {
+    finish_deletions(&broker).await;
+    let limits = &broker.settings.config.limits;
+    let shared = Shared {
+        broker: broker.clone(),
+        budget: MemoryBudget::new(limits.max_in_flight_bytes),
+        connections: Arc::new(Semaphore::new(limits.max_connections)),
+        tasks: TaskTracker::new(),
+    };
+    let tasks = shared.tasks.clone();
+    for bound in bound {
+        tasks.spawn(listener::accept(bound, shared.clone()));
+    }
+    drop(shared);
+    let opening = tokio::task::spawn_blocking({
+        let broker = broker.clone();
+        move || open_found(&broker)
+    });
+    let housekeeping = tokio::spawn(housekeeping(broker.clone()));
+    broker.stop.cancelled().await;
+    context.health.set("broker", Err("stopping".to_owned()));
+    tasks.close();
+    // Requests under way are answered; who waits longer than this loses only the answer.
+    let patience = broker.settings.config.shutdown_timeout / 2;
+    if tokio::time::timeout(patience, tasks.wait()).await.is_err() {
+        tracing::warn!(connections = tasks.len(), "connections still open after {patience:?}");
+    }
+    housekeeping.abort();
+    drop(opening.await);
+    let partitions = broker.partitions.clone();
+    let closed = tokio::task::spawn_blocking(move || partitions.data_dir().close()).await;
+    closed.map_err(|e| Error::Log(e.to_string()))?.map_err(|e| Error::Log(e.to_string()))
+}
+
+/// Removes the files of topics whose deletion was decided before the broker ended.
+async fn finish_deletions(broker: &Broker) {
+    for (id, topic) in &broker.image().deleted {
+        let removed = tokio::task::block_in_place(|| broker.partitions.delete_leftovers(&topic.name, *id));
+        let committed = match removed {
+            Ok(()) => {
+                broker.metadata.commit(Change::TopicRemoved { id: *id }).await.map(|_| ()).map_err(|e| e.to_string())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(error) = committed {
+            tracing::error!(topic = %topic.name, error, "removing a deleted topic's files failed; tried again at the next start");
+        }
+    }
+    broker.partitions.apply(&broker.image());
+}
+
+/// Opens the logs that were there, so that the first clients need not wait for it and retention sees them.
+fn open_found(broker: &Broker) {
+    for (topic, partition, error) in broker.partitions.open_found(|| broker.stop.is_cancelled()) {
+        tracing::error!(topic, partition, %error, "opening a partition failed");
+    }
+    let image = broker.image();
+    for dir in broker.partitions.data_dir().found() {
+        if image.topic(&dir.topic).is_none() {
+            tracing::warn!(
+                topic = dir.topic,
+                partition = dir.partition,
+                "the data directory has a partition of a topic that the metadata does not know; it is left alone"
+            );
+        }
+    }
+}
+
+async fn housekeeping(broker: Arc<Broker>) {
+    let mut next = broker.clock.monotonic() + Duration::from_secs(30);
+    loop {
+        tokio::time::sleep_until(next).await;
+        let partitions = broker.partitions.clone();
+        if let Ok(segments @ 1..) = tokio::task::spawn_blocking(move || partitions.data_dir().housekeeping()).await {
+            tracing::info!(segments, "retention deleted segments");
+        }
+        next = broker.clock.monotonic() + broker.settings.retention_interval;
+    }
+}

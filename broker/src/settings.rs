@@ -1,0 +1,47 @@
+//! What the broker runs with: the validated configuration plus what is not (yet) configurable.
+
+use std::time::Duration;
+
+use logmill_config::broker::{BrokerConfig, Durability};
+
+/// Name of the topic that holds group membership and committed offsets.
+pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
+
+/// Kafka's internal topics: hidden from wildcard deletes, not writable by clients' auto-creation.
+pub(crate) const INTERNAL_TOPICS: &[&str] = &[OFFSETS_TOPIC, "__transaction_state"];
+
+/// The largest number of partitions one topic may have, so that one request cannot fill the disk with directories.
+pub(crate) const MAX_PARTITIONS_PER_TOPIC: i32 = 10_000;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) config: BrokerConfig,
+    /// Partitions of `__consumer_offsets`, as Kafka's offsets.topic.num.partitions. Idle ones cost nothing: they are opened when used.
+    pub(crate) offsets_partitions: i32,
+    /// Between looks at what retention may delete (Kafka's log.retention.check.interval.ms).
+    pub(crate) retention_interval: Duration,
+    /// From a topic's deletion to the removal of its files, so that running reads end well (Kafka's file.delete.delay.ms).
+    pub(crate) file_delete_delay: Duration,
+    /// Most responses of one connection that may wait for their group commit at once.
+    pub(crate) max_pipelined: usize,
+}
+
+impl Settings {
+    pub(crate) fn new(config: BrokerConfig) -> Self {
+        Self {
+            config,
+            offsets_partitions: 50,
+            retention_interval: Duration::from_secs(300),
+            file_delete_delay: Duration::from_secs(60),
+            max_pipelined: 64,
+        }
+    }
+
+    pub(crate) fn node_id(&self) -> i32 {
+        self.config.node_id
+    }
+
+    pub(crate) fn fsync(&self) -> bool {
+        self.config.durability == Durability::Fsync
+    }
+}
