@@ -1,0 +1,74 @@
+//! What a destination is to the rest of the crate: it is handed a batch and says one outcome per record.
+
+use std::{future::Future, time::Duration};
+
+use crate::batch::Batch;
+
+/// A destination. It neither retries nor waits: the dispatcher does, so that every destination behaves alike.
+pub(crate) trait Connector: Send + Sync + 'static {
+    /// Tries once to deliver `batch`, which is not empty. A future that is dropped may have delivered.
+    fn deliver(&self, batch: &Batch) -> impl Future<Output = Delivery> + Send;
+}
+
+/// What became of one record in one try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Done {
+        /// It was there already.
+        duplicate: bool,
+    },
+    /// To be tried again after a backoff: nothing is wrong with the record.
+    Retry { reason: String },
+    /// Never deliverable because of the record itself: to the dead-letter topic.
+    Reject { class: Class, reason: String },
+    /// Something only the operator can mend: the sink waits, with an alarm.
+    Pause { reason: String },
+}
+
+/// `logmill-error-class` of a dead letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Class {
+    /// The value is not one JSON object.
+    Decode,
+    /// No valid index name comes of it.
+    IndexName,
+    /// The destination refuses the document.
+    Document,
+    /// Larger than the destination takes in one request.
+    TooLarge,
+}
+
+impl Class {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Class::Decode => "decode",
+            Class::IndexName => "index_name",
+            Class::Document => "document",
+            Class::TooLarge => "too_large",
+        }
+    }
+}
+
+/// The answer to one batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Delivery {
+    pub(crate) outcomes: Outcomes,
+    /// As the destination asked (Retry-After).
+    pub(crate) retry_after: Option<Duration>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcomes {
+    /// One per item, in the batch's order.
+    Each(Vec<Outcome>),
+    /// The same for every item. `Retry` here is about the destination as a whole: it is left alone for a while.
+    All(Outcome),
+    /// The request is too large: to be halved, or rejected where it is one record.
+    TooLarge { reason: String },
+}
+
+impl From<Outcomes> for Delivery {
+    fn from(outcomes: Outcomes) -> Self {
+        Self { outcomes, retry_after: None }
+    }
+}

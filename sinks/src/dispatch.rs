@@ -1,0 +1,355 @@
+//! Takes batches from the reader to the connector and back: bounds the requests under way, backs off, retries alone what
+//! failed alone, sends to the dead letters what was rejected, and tells the partitions what is finished.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use logmill_config::sinks::Retry;
+use tokio::{
+    sync::mpsc::Receiver,
+    task::JoinSet,
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    alarms::{Alarm, Alarms},
+    backoff,
+    batch::{Batch, Item},
+    budget::Budget,
+    connector::{Class, Connector, Delivery, Outcome, Outcomes},
+    dead_letters::{DeadLetters, Letter},
+    holding::Holding,
+    ledger::Finish,
+    metrics::Metrics,
+    partitions::Partitions,
+};
+
+/// What the reader hands over.
+#[derive(Default)]
+pub(crate) struct Work {
+    pub(crate) batch: Batch,
+    /// Records that are no documents, each in a batch of its own.
+    pub(crate) rejected: Vec<Rejected>,
+}
+
+pub(crate) struct Rejected {
+    pub(crate) record: Batch,
+    pub(crate) class: Class,
+    pub(crate) reason: String,
+}
+
+/// What the dispatcher and the reader of one sink share.
+pub(crate) struct Shared {
+    pub(crate) sink: String,
+    pub(crate) partitions: Partitions,
+    pub(crate) budget: Budget,
+    pub(crate) alarms: Arc<Alarms>,
+    pub(crate) metrics: Metrics,
+}
+
+/// The delivering half of a sink.
+pub(crate) struct Dispatcher<C> {
+    shared: Arc<Shared>,
+    connector: Arc<C>,
+    graves: Arc<DeadLetters>,
+    retry: Retry,
+    in_flight: usize,
+    work: Receiver<Work>,
+    open: bool,
+    holding: Holding,
+    /// To be sent next; these were admitted already.
+    ready: VecDeque<Batch>,
+    later: Vec<(Instant, Batch)>,
+    requests: JoinSet<(Batch, Delivery, Duration)>,
+    burials: JoinSet<Item>,
+    gate: Gate,
+}
+
+/// Leaves a destination alone that fails as a whole; then one request tries whether it is back.
+#[derive(Default)]
+struct Gate {
+    failures: u32,
+    closed_until: Option<Instant>,
+}
+
+/// Failures in a row after which an unavailable destination is an alarm.
+const FAILURES_TO_ALARM: u32 = 3;
+
+impl<C: Connector> Dispatcher<C> {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        connector: C,
+        graves: DeadLetters,
+        retry: Retry,
+        in_flight: usize,
+        work: Receiver<Work>,
+    ) -> Self {
+        Self {
+            shared,
+            connector: Arc::new(connector),
+            graves: Arc::new(graves),
+            retry,
+            in_flight: in_flight.max(1),
+            work,
+            open: true,
+            holding: Holding::default(),
+            ready: VecDeque::new(),
+            later: Vec::new(),
+            requests: JoinSet::new(),
+            burials: JoinSet::new(),
+            gate: Gate::default(),
+        }
+    }
+
+    /// Returns when the reader is gone and everything is finished. Dropping the future abandons what is under way.
+    pub(crate) async fn run(mut self) {
+        loop {
+            self.wake_later();
+            while self.may_send()
+                && let Some(batch) = self.ready.pop_front()
+            {
+                self.send(batch);
+            }
+            let idle =
+                self.requests.is_empty() && self.burials.is_empty() && self.ready.is_empty() && self.later.is_empty();
+            if !self.open && idle {
+                return;
+            }
+            let wants_work = self.open && self.ready.is_empty() && self.may_send();
+            let wake = self.next_wake();
+            tokio::select! {
+                Some(done) = self.requests.join_next(), if !self.requests.is_empty() => match done {
+                    Ok((batch, delivery, took)) => {
+                        self.shared.metrics.bulk_seconds.with_label_values(&[&self.shared.sink]).observe(took.as_secs_f64());
+                        self.settle(batch, delivery);
+                    }
+                    // Cannot happen but by a bug in a connector: nothing may be committed past it.
+                    Err(e) => {
+                        self.shared.alarms.raise(Alarm::Refused, &format!("a delivery failed: {e}"));
+                        tracing::error!(sink = %self.shared.sink, "a delivery panicked, its records are delivered after a restart");
+                    }
+                },
+                Some(buried) = self.burials.join_next(), if !self.burials.is_empty() => match buried {
+                    Ok(item) => self.finish([(item, Finish::DeadLettered)]),
+                    Err(e) => tracing::error!(sink = %self.shared.sink, "writing a dead letter failed: {e}"),
+                },
+                work = self.work.recv(), if wants_work => match work {
+                    Some(work) => self.admit(work),
+                    None => self.open = false,
+                },
+                () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
+            }
+        }
+    }
+
+    fn may_send(&self) -> bool {
+        if self.requests.len() >= self.in_flight || self.shared.alarms.is_raised(Alarm::DeadLetters) {
+            return false;
+        }
+        match self.gate.closed_until {
+            None => true,
+            Some(until) => self.requests.is_empty() && Instant::now() >= until,
+        }
+    }
+
+    fn next_wake(&self) -> Option<Instant> {
+        let gate = self.gate.closed_until.filter(|_| self.requests.is_empty()).filter(|until| *until > Instant::now());
+        self.later.iter().map(|(at, _)| *at).chain(gate).min()
+    }
+
+    fn wake_later(&mut self) {
+        let now = Instant::now();
+        if self.later.iter().all(|(at, _)| *at > now) {
+            return;
+        }
+        let (due, later) = std::mem::take(&mut self.later).into_iter().partition::<Vec<_>, _>(|(at, _)| *at <= now);
+        self.later = later;
+        self.ready.extend(due.into_iter().map(|(_, batch)| batch));
+    }
+
+    fn admit(&mut self, work: Work) {
+        for rejected in work.rejected {
+            // Its identity is not looked at: it never becomes a document.
+            if let Some(item) = rejected.record.items.first() {
+                self.bury(&rejected.record, item, rejected.class, rejected.reason);
+            }
+        }
+        let batch = self.holding.admit(work.batch);
+        if !batch.is_empty() {
+            self.ready.push_back(batch);
+        }
+    }
+
+    fn send(&mut self, batch: Batch) {
+        let Some(mut batch) = self.still_owned(batch) else { return };
+        for item in &mut batch.items {
+            item.attempts = item.attempts.saturating_add(1);
+        }
+        let connector = self.connector.clone();
+        self.requests.spawn(async move {
+            let start = Instant::now();
+            let delivery = connector.deliver(&batch).await;
+            (batch, delivery, start.elapsed())
+        });
+    }
+
+    /// Drops records whose partition was lost: another member reads them again.
+    fn still_owned(&mut self, batch: Batch) -> Option<Batch> {
+        let owned = self.shared.partitions.are_owned(batch.items.iter().map(|i| i.assignment));
+        if owned.iter().all(|owned| *owned) {
+            return Some(batch);
+        }
+        let lost: Vec<_> =
+            batch.items.iter().zip(&owned).filter(|(_, owned)| !**owned).map(|(i, _)| i.clone()).collect();
+        self.let_go(&lost);
+        let rest = batch.subset(|at| owned.get(at).copied().unwrap_or(false));
+        (!rest.is_empty()).then_some(rest)
+    }
+
+    fn settle(&mut self, batch: Batch, delivery: Delivery) {
+        let Delivery { outcomes, retry_after } = delivery;
+        match outcomes {
+            Outcomes::All(Outcome::Done { duplicate }) => {
+                self.opened();
+                let how = if duplicate { Finish::Duplicate } else { Finish::Indexed };
+                self.finish(batch.items.into_iter().map(|item| (item, how)));
+            }
+            Outcomes::All(Outcome::Retry { reason }) => {
+                self.closed(retry_after);
+                if self.gate.failures >= FAILURES_TO_ALARM {
+                    self.shared.alarms.raise(Alarm::Unavailable, &reason);
+                }
+                tracing::debug!(sink = %self.shared.sink, records = batch.items.len(), "retried: {reason}");
+                self.again(batch);
+            }
+            Outcomes::All(Outcome::Pause { reason }) => {
+                self.closed(retry_after);
+                self.shared.alarms.raise(Alarm::Refused, &reason);
+                self.again(batch);
+            }
+            Outcomes::All(Outcome::Reject { class, reason }) => {
+                self.opened();
+                for item in &batch.items {
+                    self.bury(&batch, item, class, reason.clone());
+                }
+            }
+            Outcomes::TooLarge { reason } => {
+                self.opened();
+                self.halve(batch, reason);
+            }
+            Outcomes::Each(outcomes) => self.settle_each(&batch, outcomes, retry_after),
+        }
+    }
+
+    fn settle_each(&mut self, batch: &Batch, outcomes: Vec<Outcome>, retry_after: Option<Duration>) {
+        let mut finished = Vec::with_capacity(batch.items.len());
+        let (mut retried, mut paused) = (vec![false; batch.items.len()], vec![false; batch.items.len()]);
+        let mut pause_reason = None;
+        for (at, (item, outcome)) in batch.items.iter().zip(outcomes).enumerate() {
+            let mark = |list: &mut Vec<bool>| {
+                if let Some(slot) = list.get_mut(at) {
+                    *slot = true;
+                }
+            };
+            match outcome {
+                Outcome::Done { duplicate } => {
+                    finished.push((item.clone(), if duplicate { Finish::Duplicate } else { Finish::Indexed }));
+                }
+                Outcome::Retry { .. } => mark(&mut retried),
+                Outcome::Reject { class, reason } => self.bury(batch, item, class, reason),
+                Outcome::Pause { reason } => {
+                    mark(&mut paused);
+                    pause_reason.get_or_insert(reason);
+                }
+            }
+        }
+        let chosen = |marks: &[bool]| batch.subset(|at| marks.get(at).copied().unwrap_or(false));
+        if let Some(reason) = pause_reason {
+            self.closed(retry_after);
+            self.shared.alarms.raise(Alarm::Refused, &reason);
+            self.again(chosen(&paused));
+        } else {
+            self.opened();
+        }
+        let retry = chosen(&retried);
+        if let Some(tries) = retry.items.iter().map(|i| i.attempts).max() {
+            let wait = backoff::wait(&self.retry, tries, retry_after, fastrand::f64());
+            self.count_retries(&retry);
+            self.later.push((Instant::now() + wait, retry));
+        }
+        self.finish(finished);
+    }
+
+    fn opened(&mut self) {
+        self.gate = Gate::default();
+        self.shared.alarms.clear(Alarm::Unavailable);
+        self.shared.alarms.clear(Alarm::Refused);
+    }
+
+    fn closed(&mut self, retry_after: Option<Duration>) {
+        self.gate.failures = self.gate.failures.saturating_add(1);
+        let wait = backoff::wait(&self.retry, self.gate.failures, retry_after, fastrand::f64());
+        self.gate.closed_until = Some(Instant::now() + wait);
+    }
+
+    /// First in line once the gate opens.
+    fn again(&mut self, batch: Batch) {
+        self.count_retries(&batch);
+        self.ready.push_front(batch);
+    }
+
+    fn count_retries(&self, batch: &Batch) {
+        let records = u64::try_from(batch.items.len()).unwrap_or(u64::MAX);
+        self.shared.metrics.retries.with_label_values(&[&self.shared.sink]).inc_by(records);
+    }
+
+    fn halve(&mut self, batch: Batch, reason: String) {
+        if let [item] = batch.items.as_slice() {
+            self.bury(&batch, item, Class::TooLarge, reason);
+            return;
+        }
+        let middle = batch.items.len() / 2;
+        self.ready.push_front(batch.subset(|at| at >= middle));
+        self.ready.push_front(batch.subset(|at| at < middle));
+    }
+
+    fn bury(&mut self, batch: &Batch, item: &Item, class: Class, reason: String) {
+        let Some((topic, partition)) = self.shared.partitions.origin(item.assignment) else {
+            self.let_go(std::slice::from_ref(item));
+            return;
+        };
+        let letter = Letter {
+            topic,
+            partition,
+            offset: item.offset,
+            timestamp: item.timestamp,
+            original: batch.original(item),
+            class,
+            reason,
+            attempts: item.attempts,
+        };
+        let (graves, item) = (self.graves.clone(), item.clone());
+        self.burials.spawn(async move {
+            graves.bury(letter).await;
+            item
+        });
+    }
+
+    fn finish(&mut self, finished: impl IntoIterator<Item = (Item, Finish)>) {
+        let finished: Vec<_> = finished.into_iter().collect();
+        self.shared.partitions.finish(finished.iter().map(|(item, how)| (item.assignment, item.offset, *how)));
+        let items: Vec<_> = finished.into_iter().map(|(item, _)| item).collect();
+        self.let_go(&items);
+    }
+
+    /// Gives back what the records held, and lets those go that waited for them.
+    fn let_go(&mut self, items: &[Item]) {
+        let mut released = Vec::new();
+        for item in items {
+            released.extend(self.holding.release(item.identity));
+        }
+        self.shared.budget.give(items.iter().map(|i| i.cost).sum());
+        if !released.is_empty() {
+            self.ready.push_back(Batch::joined(&released));
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Reading a `_bulk` answer: once over the bytes, allocating only for what failed.
+
+use std::{borrow::Cow, fmt};
+
+use logmill_config::sinks::Op;
+use serde::{
+    Deserialize,
+    de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
+
+use super::classify;
+use crate::connector::{Outcome, Outcomes};
+
+/// `error` of an item or a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Fault<'a> {
+    pub(super) kind: Cow<'a, str>,
+    pub(super) reason: Cow<'a, str>,
+}
+
+/// Bytes of a reason kept for logs and dead letters: some quote the whole document.
+const REASON_BYTES: usize = 1000;
+
+impl Fault<'_> {
+    pub(super) fn words(&self, status: u16) -> String {
+        let mut reason = match (self.kind.is_empty(), self.reason.is_empty()) {
+            (true, true) => format!("status {status}"),
+            (true, false) => format!("status {status}: {}", self.reason),
+            (false, _) => format!("{status} {}: {}", self.kind, self.reason),
+        };
+        if reason.len() > REASON_BYTES {
+            let cut = (0..=REASON_BYTES).rev().find(|at| reason.is_char_boundary(*at)).unwrap_or(0);
+            reason.truncate(cut);
+            reason.push('…');
+        }
+        reason
+    }
+}
+
+/// The outcomes of `items` documents sent with `op`. An answer that is broken or counts otherwise says nothing about any
+/// of them: all are tried again (`create` makes that harmless).
+pub(super) fn outcomes(op: Op, body: &[u8], items: usize) -> Outcomes {
+    let retry = |reason: String| Outcomes::All(Outcome::Retry { reason });
+    let answer: Answer<'_> = match serde_json::from_slice(body) {
+        Ok(answer) => answer,
+        Err(e) => return retry(format!("the answer to _bulk cannot be read: {e}")),
+    };
+    if answer.items.count != items {
+        return retry(format!("the answer to _bulk has {} items, expected {items}", answer.items.count));
+    }
+    // `errors` is only a hint: what counts is the items.
+    if answer.items.odd.is_empty() {
+        return Outcomes::All(Outcome::Done { duplicate: false });
+    }
+    let mut each = vec![Outcome::Done { duplicate: false }; items];
+    for (at, item) in answer.items.odd {
+        if let Some(slot) = each.get_mut(at) {
+            *slot = classify::item(op, item.status, item.error.map(|e| e.0));
+        }
+    }
+    Outcomes::Each(each)
+}
+
+/// The error of a request that failed as a whole; empty or the beginning of the text where the body is no JSON
+/// (a proxy's page).
+pub(super) fn request_error(body: &[u8]) -> Fault<'_> {
+    #[derive(Deserialize)]
+    struct Whole<'a> {
+        #[serde(borrow)]
+        error: Option<Reported<'a>>,
+    }
+    match serde_json::from_slice::<Whole<'_>>(body) {
+        Ok(Whole { error: Some(error) }) => error.0,
+        _ => {
+            let start = body.get(..body.len().min(200)).unwrap_or_default();
+            Fault { kind: Cow::Borrowed(""), reason: Cow::Owned(String::from_utf8_lossy(start).trim().to_owned()) }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    items: Items<'a>,
+}
+
+/// Only what is not plainly done is kept.
+struct Items<'a> {
+    count: usize,
+    odd: Vec<(usize, ItemBody<'a>)>,
+}
+
+#[derive(Deserialize)]
+struct ItemBody<'a> {
+    status: u16,
+    #[serde(borrow, default)]
+    error: Option<Reported<'a>>,
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All<'a>(std::marker::PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> Visitor<'de> for All<'a> {
+            type Value = Items<'a>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the items of a bulk answer")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Items<'a>, A::Error> {
+                let mut items = Items { count: 0, odd: Vec::new() };
+                while let Some(Wrapped(item)) = seq.next_element::<Wrapped<'a>>()? {
+                    if !(200..300).contains(&item.status) || item.error.is_some() {
+                        items.odd.push((items.count, item));
+                    }
+                    items.count += 1;
+                }
+                Ok(items)
+            }
+        }
+        deserializer.deserialize_seq(All(std::marker::PhantomData))
+    }
+}
+
+/// `{"create": {…}}`, whatever the operation is called.
+struct Wrapped<'a>(ItemBody<'a>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Wrapped<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct One<'a>(std::marker::PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> Visitor<'de> for One<'a> {
+            type Value = Wrapped<'a>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an item of a bulk answer")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Wrapped<'a>, A::Error> {
+                let mut item = None;
+                while map.next_key::<IgnoredAny>()?.is_some() {
+                    item = Some(Wrapped(map.next_value()?));
+                }
+                item.ok_or_else(|| serde::de::Error::custom("an item without an operation"))
+            }
+        }
+        deserializer.deserialize_map(One(std::marker::PhantomData))
+    }
+}
+
+/// `{"type","reason",…}`, or a plain string as some answers have it.
+struct Reported<'a>(Fault<'a>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Reported<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any<'a>(std::marker::PhantomData<&'a ()>);
+        impl<'de: 'a, 'a> Visitor<'de> for Any<'a> {
+            type Value = Reported<'a>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an error")
+            }
+            fn visit_str<E>(self, v: &str) -> Result<Reported<'a>, E> {
+                Ok(Reported(Fault { kind: Cow::Borrowed(""), reason: Cow::Owned(v.to_owned()) }))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Reported<'a>, A::Error> {
+                let mut fault = Fault::default();
+                while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+                    match key.as_ref() {
+                        "type" => fault.kind = Cow::Owned(map.next_value::<Option<String>>()?.unwrap_or_default()),
+                        "reason" => fault.reason = Cow::Owned(map.next_value::<Option<String>>()?.unwrap_or_default()),
+                        // The reason behind it says more: "failed to parse" is caused by "number too large".
+                        "caused_by" => {
+                            let cause = map.next_value::<Option<Reported<'_>>>()?.map(|r| r.0).unwrap_or_default();
+                            if !cause.reason.is_empty() && !fault.reason.contains(cause.reason.as_ref()) {
+                                fault.reason = Cow::Owned(format!("{}: {}", fault.reason, cause.reason));
+                            }
+                        }
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(Reported(fault))
+            }
+        }
+        deserializer.deserialize_any(Any(std::marker::PhantomData))
+    }
+}

@@ -1,0 +1,64 @@
+//! What /metrics says about the sinks.
+
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+
+/// Registered once per process; every value carries the sink's name.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    /// By outcome, as committed or about to be: goes on at the counts stored with the group's offsets.
+    pub(crate) records: IntCounterVec,
+    /// The ledger of each partition owned now, by outcome.
+    pub(crate) ledger: IntGaugeVec,
+    pub(crate) lag: IntGaugeVec,
+    pub(crate) bulk_seconds: HistogramVec,
+    pub(crate) retries: IntCounterVec,
+    pub(crate) paused: IntGaugeVec,
+    pub(crate) buffer: IntGaugeVec,
+}
+
+impl Metrics {
+    pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let metrics = Self {
+            records: IntCounterVec::new(
+                Opts::new("logmill_sinks_records_total", "Records finished, in order, by outcome"),
+                &["sink", "outcome"],
+            )?,
+            ledger: IntGaugeVec::new(
+                Opts::new(
+                    "logmill_sinks_ledger_records",
+                    "Records of the partitions owned now since their group first read them",
+                ),
+                &["sink", "topic", "partition", "outcome"],
+            )?,
+            lag: IntGaugeVec::new(
+                Opts::new("logmill_sinks_lag_records", "Records in the partitions owned now that are not finished"),
+                &["sink"],
+            )?,
+            bulk_seconds: HistogramVec::new(
+                HistogramOpts::new("logmill_sinks_bulk_seconds", "Time from sending a bulk request to its answer")
+                    .buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0]),
+                &["sink"],
+            )?,
+            retries: IntCounterVec::new(
+                Opts::new("logmill_sinks_retries_total", "Records sent again after a failure"),
+                &["sink"],
+            )?,
+            paused: IntGaugeVec::new(
+                Opts::new("logmill_sinks_paused", "1 while the sink waits for what the label names"),
+                &["sink", "reason"],
+            )?,
+            buffer: IntGaugeVec::new(
+                Opts::new("logmill_sinks_buffer_bytes", "Bytes of records held from poll to commit"),
+                &["sink"],
+            )?,
+        };
+        registry.register(Box::new(metrics.records.clone()))?;
+        registry.register(Box::new(metrics.ledger.clone()))?;
+        registry.register(Box::new(metrics.lag.clone()))?;
+        registry.register(Box::new(metrics.bulk_seconds.clone()))?;
+        registry.register(Box::new(metrics.retries.clone()))?;
+        registry.register(Box::new(metrics.paused.clone()))?;
+        registry.register(Box::new(metrics.buffer.clone()))?;
+        Ok(metrics)
+    }
+}

@@ -1,0 +1,259 @@
+//! The partitions a sink owns now, each under an assignment number of its own: an outcome for an assignment that is over
+//! finds nothing and changes nothing.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use parking_lot::Mutex;
+use prometheus::IntGauge;
+
+use crate::{
+    ledger::{Finish, Ledger, OUTCOMES},
+    metrics::Metrics,
+    track::Tracker,
+};
+
+/// Shared by the reader (assigns, takes, commits) and the dispatcher (finishes).
+pub(crate) struct Partitions {
+    sink: String,
+    metrics: Metrics,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    last_assignment: u32,
+    owned: BTreeMap<u32, Owned>,
+    /// What of each partition's ledger the process's counters hold already.
+    counted: HashMap<(Arc<str>, i32), Ledger>,
+}
+
+struct Owned {
+    topic: Arc<str>,
+    partition: i32,
+    tracker: Tracker,
+    committed: Option<i64>,
+    gauges: Vec<IntGauge>,
+    taking: bool,
+}
+
+/// An offset to commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Commit {
+    pub(crate) assignment: u32,
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+    /// What was committed before.
+    pub(crate) before: Option<i64>,
+    pub(crate) ledger: Ledger,
+}
+
+impl Commit {
+    /// Offsets this commit moves on.
+    pub(crate) fn moved(&self) -> i64 {
+        self.offset.saturating_sub(self.before.unwrap_or(0))
+    }
+}
+
+/// What taking a record came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Yes {
+        expired: u64,
+    },
+    /// Being given up: not ours to process.
+    No,
+    /// Below what was read already: see [`Partitions::rewind`].
+    Rewound,
+}
+
+impl Partitions {
+    pub(crate) fn new(sink: &str, metrics: Metrics) -> Self {
+        Self { sink: sink.to_owned(), metrics, state: Mutex::default() }
+    }
+
+    /// Starts an assignment at `position` with the counts committed there; returns its number.
+    pub(crate) fn assign(&self, topic: &str, partition: i32, position: Option<i64>, ledger: Ledger) -> u32 {
+        let mut state = self.state.lock();
+        self.assign_locked(&mut state, Arc::from(topic), partition, position, position, ledger)
+    }
+
+    fn assign_locked(
+        &self,
+        state: &mut State,
+        topic: Arc<str>,
+        partition: i32,
+        position: Option<i64>,
+        committed: Option<i64>,
+        ledger: Ledger,
+    ) -> u32 {
+        state.last_assignment = state.last_assignment.wrapping_add(1);
+        let number = state.last_assignment;
+        let partition_text = partition.to_string();
+        let gauges = OUTCOMES
+            .iter()
+            .map(|outcome| {
+                self.metrics.ledger.with_label_values(&[self.sink.as_str(), topic.as_ref(), &partition_text, outcome])
+            })
+            .collect();
+        let owned =
+            Owned { topic, partition, tracker: Tracker::new(position, ledger), committed, gauges, taking: true };
+        self.publish(&mut state.counted, &owned);
+        state.owned.insert(number, owned);
+        number
+    }
+
+    /// Takes the next record of an assignment.
+    pub(crate) fn take(&self, assignment: u32, offset: i64, log_start: impl FnOnce() -> Option<i64>) -> Taken {
+        let mut state = self.state.lock();
+        match state.owned.get_mut(&assignment) {
+            Some(owned) if owned.taking => match owned.tracker.take(offset, log_start) {
+                Ok(expired) => Taken::Yes { expired },
+                Err(_) => Taken::Rewound,
+            },
+            _ => Taken::No,
+        }
+    }
+
+    /// Starts anew at `offset`, below what was read: the topic was made anew or its log cut, so that what is under way
+    /// no longer counts. The counts go on. Returns the new assignment's number.
+    pub(crate) fn rewind(&self, assignment: u32, offset: i64) -> Option<u32> {
+        let mut state = self.state.lock();
+        let owned = state.owned.remove(&assignment)?;
+        let (_, ledger) = owned.tracker.committable();
+        Some(self.assign_locked(&mut state, owned.topic, owned.partition, Some(offset), None, ledger))
+    }
+
+    /// Ends records of any assignments.
+    pub(crate) fn finish(&self, finished: impl Iterator<Item = (u32, i64, Finish)>) {
+        let mut state = self.state.lock();
+        let mut touched = Vec::new();
+        for (assignment, offset, how) in finished {
+            if let Some(owned) = state.owned.get_mut(&assignment) {
+                owned.tracker.finish(offset, how);
+                if touched.last() != Some(&assignment) && !touched.contains(&assignment) {
+                    touched.push(assignment);
+                }
+            }
+        }
+        let State { owned, counted, .. } = &mut *state;
+        for assignment in touched {
+            if let Some(owned) = owned.get(&assignment) {
+                self.publish(counted, owned);
+            }
+        }
+    }
+
+    fn publish(&self, counted: &mut HashMap<(Arc<str>, i32), Ledger>, owned: &Owned) {
+        let (_, ledger) = owned.tracker.committable();
+        let before = counted.insert((owned.topic.clone(), owned.partition), ledger).unwrap_or_default();
+        let now = ledger.outcomes();
+        for (at, outcome) in OUTCOMES.iter().enumerate() {
+            let (now, before) = (now.get(at).copied().unwrap_or(0), before.outcomes().get(at).copied().unwrap_or(0));
+            // After a lost assignment the committed counts may lie behind: those records are counted again only once.
+            let more = now.saturating_sub(before);
+            if more > 0 {
+                self.metrics.records.with_label_values(&[self.sink.as_str(), outcome]).inc_by(more);
+            }
+            if let Some(gauge) = owned.gauges.get(at) {
+                gauge.set(i64::try_from(now).unwrap_or(i64::MAX));
+            }
+        }
+    }
+
+    /// Every offset that has moved since it was committed last.
+    pub(crate) fn to_commit(&self, only: Option<&[u32]>) -> Vec<Commit> {
+        let state = self.state.lock();
+        state
+            .owned
+            .iter()
+            .filter(|(number, _)| only.is_none_or(|only| only.contains(number)))
+            .filter_map(|(number, owned)| {
+                let (offset, ledger) = owned.tracker.committable();
+                let offset = offset?;
+                (Some(offset) > owned.committed).then(|| Commit {
+                    assignment: *number,
+                    topic: owned.topic.clone(),
+                    partition: owned.partition,
+                    offset,
+                    before: owned.committed,
+                    ledger,
+                })
+            })
+            .collect()
+    }
+
+    pub(crate) fn committed(&self, commits: &[Commit]) {
+        let mut state = self.state.lock();
+        for commit in commits {
+            if let Some(owned) = state.owned.get_mut(&commit.assignment) {
+                owned.committed = owned.committed.max(Some(commit.offset));
+            }
+        }
+    }
+
+    /// Stops taking from these: what is under way may still finish.
+    pub(crate) fn stop_taking(&self, assignments: &[u32]) {
+        let mut state = self.state.lock();
+        for number in assignments {
+            if let Some(owned) = state.owned.get_mut(number) {
+                owned.taking = false;
+            }
+        }
+    }
+
+    /// Gives these up: what is under way for them no longer counts.
+    pub(crate) fn remove(&self, assignments: &[u32]) {
+        let mut state = self.state.lock();
+        for number in assignments {
+            if let Some(owned) = state.owned.remove(number) {
+                let partition = owned.partition.to_string();
+                for outcome in OUTCOMES {
+                    let labels = [self.sink.as_str(), owned.topic.as_ref(), &partition, outcome];
+                    let _ = self.metrics.ledger.remove_label_values(&labels);
+                }
+            }
+        }
+    }
+
+    /// Records taken from these (or all) and not finished.
+    pub(crate) fn unfinished(&self, only: Option<&[u32]>) -> usize {
+        let state = self.state.lock();
+        state
+            .owned
+            .iter()
+            .filter(|(number, _)| only.is_none_or(|only| only.contains(number)))
+            .map(|(_, owned)| owned.tracker.unfinished())
+            .sum()
+    }
+
+    /// Topic and partition of an assignment that is not over.
+    pub(crate) fn origin(&self, assignment: u32) -> Option<(Arc<str>, i32)> {
+        self.state.lock().owned.get(&assignment).map(|owned| (owned.topic.clone(), owned.partition))
+    }
+
+    /// Whether each of `assignments` is not over.
+    pub(crate) fn are_owned(&self, assignments: impl Iterator<Item = u32>) -> Vec<bool> {
+        let state = self.state.lock();
+        let mut last = None;
+        assignments
+            .map(|number| match last {
+                Some((known, owned)) if known == number => owned,
+                _ => {
+                    let owned = state.owned.contains_key(&number);
+                    last = Some((number, owned));
+                    owned
+                }
+            })
+            .collect()
+    }
+
+    /// Topic, partition and the offset below which everything is finished, of all.
+    pub(crate) fn positions(&self) -> Vec<(Arc<str>, i32, Option<i64>)> {
+        let state = self.state.lock();
+        state.owned.values().map(|o| (o.topic.clone(), o.partition, o.tracker.committable().0)).collect()
+    }
+}

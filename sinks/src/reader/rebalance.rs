@@ -1,0 +1,154 @@
+//! Partitions come and go: their ledger is read from the committed metadata when they come, and what is under way is
+//! finished and committed, within bounds, before they go.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::{Offset, TopicPartitionList, consumer::Consumer as _};
+
+use super::Reader;
+use crate::{alarms::Alarm, consumer::Rebalance, ledger::Ledger, native};
+
+/// How long a revocation waits for what is under way; far below the group's rebalance timeout (max.poll.interval.ms).
+const FINISH: Duration = Duration::from_secs(5);
+/// And then for its commit.
+const COMMIT: Duration = Duration::from_secs(3);
+
+/// Partitions being given up.
+pub(super) struct Revoking {
+    list: TopicPartitionList,
+    numbers: Vec<u32>,
+    deadline: Instant,
+    committing: bool,
+}
+
+impl Reader {
+    /// Carries out what the group decided, step by step, while polling goes on.
+    pub(super) fn rebalance(&mut self, now: Instant) {
+        if self.revoking.is_some() {
+            self.go_on_revoking(now);
+            return;
+        }
+        if self.assign_again.is_some_and(|at| now < at) {
+            return;
+        }
+        self.assign_again = None;
+        match self.consumer.context().rebalance() {
+            Some(Rebalance::Assign(list)) => self.assign(list, now),
+            Some(Rebalance::Revoke(list)) => self.revoke(list, now),
+            None => {}
+        }
+    }
+
+    fn assign(&mut self, list: TopicPartitionList, now: Instant) {
+        if self.kafka_down {
+            self.kafka_up();
+        }
+        let mut list = list;
+        let committed = if list.count() == 0 {
+            Ok(TopicPartitionList::new())
+        } else {
+            self.consumer.committed_offsets(list.clone(), Duration::from_secs(5))
+        };
+        let committed = match committed {
+            Ok(committed) => committed,
+            Err(e) => {
+                tracing::info!(sink = %self.sink.name, "cannot read the committed offsets yet, tried again: {e}");
+                self.consumer.context().put_back(Rebalance::Assign(list));
+                self.assign_again = Some(now + Duration::from_secs(1));
+                return;
+            }
+        };
+        let metadata = native::commit_metadata(&committed);
+        for (element, metadata) in committed.elements().iter().zip(metadata) {
+            let (topic, partition) = (element.topic(), element.partition());
+            let position = match element.offset() {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            };
+            let ledger = Ledger::from_metadata(&metadata).unwrap_or_default();
+            let number = self.shared.partitions.assign(topic, partition, position, ledger);
+            if let Some(old) = self.assignments.entry(topic.to_owned()).or_default().insert(partition, number) {
+                self.shared.partitions.remove(&[old]);
+            }
+            let start = position.map_or(Offset::Beginning, Offset::Offset);
+            if let Err(e) = list.set_partition_offset(topic, partition, start) {
+                tracing::debug!(sink = %self.sink.name, topic, partition, "start at {start:?}: {e}");
+            }
+        }
+        if let Err(e) = self.consumer.incremental_assign(&list) {
+            tracing::warn!(sink = %self.sink.name, "cannot take the assigned partitions: {e}");
+        }
+        if list.count() > 0 {
+            tracing::info!(sink = %self.sink.name, partitions = list.count(), "partitions assigned");
+        }
+        if self.paused {
+            self.pause(true);
+        }
+    }
+
+    fn revoke(&mut self, list: TopicPartitionList, now: Instant) {
+        let numbers: Vec<u32> = list
+            .elements()
+            .iter()
+            .filter_map(|e| self.assignments.get(e.topic())?.get(&e.partition()).copied())
+            .collect();
+        self.shared.partitions.stop_taking(&numbers);
+        self.flush();
+        // Lost: the group has given them to others already, a commit would be refused.
+        let lost = self.consumer.assignment_lost();
+        // A destination that is away will not be back within seconds.
+        let hopeless = [Alarm::Unavailable, Alarm::Refused, Alarm::DeadLetters]
+            .into_iter()
+            .any(|alarm| self.shared.alarms.is_raised(alarm));
+        let revoking =
+            Revoking { list, numbers, deadline: if hopeless { now } else { now + FINISH }, committing: false };
+        if lost {
+            self.give_up(revoking);
+        } else {
+            self.revoking = Some(revoking);
+            self.go_on_revoking(now);
+        }
+    }
+
+    fn go_on_revoking(&mut self, now: Instant) {
+        self.settle_commit(now);
+        let Some(mut revoking) = self.revoking.take() else { return };
+        if revoking.committing {
+            if !self.is_committing() || now >= revoking.deadline {
+                self.give_up(revoking);
+            } else {
+                self.revoking = Some(revoking);
+            }
+            return;
+        }
+        let finished = self.shared.partitions.unfinished(Some(&revoking.numbers)) == 0;
+        if (finished || now >= revoking.deadline) && !self.is_committing() {
+            let commits = self.shared.partitions.to_commit(Some(&revoking.numbers));
+            if commits.is_empty() {
+                self.give_up(revoking);
+                return;
+            }
+            self.send_commit(commits, now);
+            revoking.committing = true;
+            revoking.deadline = now + COMMIT;
+        } else if now >= revoking.deadline + COMMIT {
+            self.give_up(revoking);
+            return;
+        }
+        self.revoking = Some(revoking);
+    }
+
+    pub(super) fn give_up(&mut self, revoking: Revoking) {
+        self.shared.partitions.remove(&revoking.numbers);
+        for element in revoking.list.elements() {
+            if let Some(partitions) = self.assignments.get_mut(element.topic()) {
+                partitions.remove(&element.partition());
+            }
+        }
+        self.assignments.retain(|_, partitions| !partitions.is_empty());
+        if let Err(e) = self.consumer.incremental_unassign(&revoking.list) {
+            tracing::debug!(sink = %self.sink.name, "cannot give up partitions: {e}");
+        }
+        tracing::info!(sink = %self.sink.name, partitions = revoking.list.count(), "partitions given up");
+    }
+}

@@ -1,0 +1,169 @@
+//! One sink put together: its consumer thread, its dispatcher, and what starts them again.
+
+use std::{sync::Arc, time::Duration};
+
+use logmill_config::{
+    kafka::KafkaConfig,
+    sinks::{Sink, SinksConfig},
+};
+use logmill_daemon::context::Context;
+use rdkafka::consumer::Consumer as _;
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    alarms::{Alarm, Alarms},
+    budget::Budget,
+    consumer::{self, Consumer, Shares},
+    dead_letters::DeadLetters,
+    dispatch::{Dispatcher, Shared},
+    elastic::Elastic,
+    error::SinksError,
+    index_name::IndexTemplate,
+    intake::Preparer,
+    metrics::Metrics,
+    partitions::Partitions,
+    reader::{Parts, Reader},
+};
+
+/// How long a consumer that failed for good is left before a new one is made.
+const RENEW: Duration = Duration::from_secs(5);
+
+/// A sink with everything checked, not started.
+pub(crate) struct Prepared {
+    blueprint: Blueprint,
+    consumer: Consumer,
+    connector: Elastic,
+    graves: DeadLetters,
+    shared: Arc<Shared>,
+}
+
+/// What a reader is made from, again and again if need be.
+struct Blueprint {
+    sink: Sink,
+    kafka: KafkaConfig,
+    dead_letter_topics: Vec<String>,
+    shares: Shares,
+    template: IndexTemplate,
+    stop: CancellationToken,
+    shutdown_timeout: Duration,
+}
+
+impl Prepared {
+    pub(crate) fn new(
+        config: &SinksConfig,
+        at: usize,
+        metrics: &Metrics,
+        context: &Context,
+    ) -> Result<Option<Self>, SinksError> {
+        let Some(sink) = config.sinks.get(at).cloned() else { return Ok(None) };
+        let template = IndexTemplate::parse(&sink.elasticsearch.index)
+            .map_err(|reason| SinksError::IndexTemplate { sink: sink.name.clone(), reason })?;
+        let blueprint = Blueprint {
+            kafka: config.kafka.clone(),
+            dead_letter_topics: config.sinks.iter().map(|s| s.dead_letters.topic.clone()).collect(),
+            shares: Shares::of(config.buffer_bytes, config.sinks.len()),
+            template,
+            stop: context.stop.clone(),
+            shutdown_timeout: config.shutdown_timeout,
+            sink,
+        };
+        let sink = &blueprint.sink;
+        let connector = Elastic::new(&sink.name, &sink.elasticsearch)?;
+        let consumer = blueprint.consumer()?;
+        let alarms = Arc::new(Alarms::new(&sink.name, context.health.clone(), metrics.paused.clone()));
+        let graves = DeadLetters::new(&config.kafka, sink, blueprint.shares.fetch / 2, alarms.clone())?;
+        let shared = Arc::new(Shared {
+            sink: sink.name.clone(),
+            partitions: Partitions::new(&sink.name, metrics.clone()),
+            budget: Budget::new(blueprint.shares.records),
+            alarms,
+            metrics: metrics.clone(),
+        });
+        Ok(Some(Self { blueprint, consumer, connector, graves, shared }))
+    }
+
+    pub(crate) fn start(self, runtime: Handle) -> Result<Running, SinksError> {
+        let Self { blueprint, consumer, connector, graves, shared } = self;
+        let sink = blueprint.sink.clone();
+        let (work, works) = mpsc::channel(1);
+        let in_flight = sink.elasticsearch.bulk.in_flight;
+        let dispatcher = Dispatcher::new(shared.clone(), connector, graves, sink.retry, in_flight, works);
+        let dispatcher = runtime.spawn(dispatcher.run());
+        let (ended_tx, ended) = oneshot::channel();
+        let name: String = format!("sink-{}", sink.name).chars().take(15).collect();
+        std::thread::Builder::new()
+            .name(name)
+            .spawn(move || {
+                let mut consumer = Some(consumer);
+                while !blueprint.stop.is_cancelled() {
+                    let made = consumer.take().map_or_else(|| blueprint.consumer(), Ok);
+                    let fatal = match made {
+                        Ok(consumer) => blueprint.reader(consumer, &shared, &work, &runtime).run().err().map(|f| f.0),
+                        Err(e) => Some(e.to_string()),
+                    };
+                    if let Some(reason) = fatal {
+                        shared.alarms.raise(Alarm::Kafka, &format!("the consumer failed and is made anew: {reason}"));
+                        let stopped = blueprint.stop.clone();
+                        let _ = runtime.block_on(async { timeout(RENEW, stopped.cancelled()).await });
+                        shared.alarms.clear(Alarm::Kafka);
+                    }
+                }
+                drop(work);
+                let _ = ended_tx.send(());
+            })
+            .map_err(|source| SinksError::Thread { sink: sink.name, source })?;
+        Ok(Running { ended, dispatcher })
+    }
+}
+
+impl Blueprint {
+    fn consumer(&self) -> Result<Consumer, SinksError> {
+        let consumer = consumer::create(&self.kafka, &self.sink, &self.dead_letter_topics, self.shares)?;
+        let topics: Vec<&str> = self.sink.topics.iter().map(String::as_str).collect();
+        consumer.subscribe(&topics).map_err(|source| SinksError::Kafka { sink: self.sink.name.clone(), source })?;
+        Ok(consumer)
+    }
+
+    fn reader(
+        &self,
+        consumer: Consumer,
+        shared: &Arc<Shared>,
+        work: &mpsc::Sender<crate::dispatch::Work>,
+        runtime: &Handle,
+    ) -> Reader {
+        let elasticsearch = &self.sink.elasticsearch;
+        let room = self.shares.records / (elasticsearch.bulk.in_flight + 2);
+        let wanted = usize::try_from(elasticsearch.bulk.max_bytes).unwrap_or(usize::MAX);
+        Reader::new(Parts {
+            sink: self.sink.clone(),
+            consumer,
+            preparer: Preparer::new(&self.sink.name, self.template.clone(), elasticsearch.id, elasticsearch.op),
+            shared: shared.clone(),
+            work: work.clone(),
+            runtime: runtime.clone(),
+            stop: self.stop.clone(),
+            shutdown_timeout: self.shutdown_timeout,
+            batch_bytes: wanted.min(room).max(16 << 10),
+        })
+    }
+}
+
+/// A sink at work.
+pub(crate) struct Running {
+    ended: oneshot::Receiver<()>,
+    dispatcher: JoinHandle<()>,
+}
+
+impl Running {
+    /// Returns when the reader has committed and left its group.
+    pub(crate) async fn ended(&mut self) {
+        let _ = (&mut self.ended).await;
+        self.dispatcher.abort();
+    }
+}
