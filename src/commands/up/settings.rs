@@ -1,0 +1,190 @@
+//! What each part runs with: the reference files, or those of `--config`, under one data directory.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context as _;
+use logmill_config::{
+    Errors,
+    agent::{self, AgentConfig, Input, ReadFrom},
+    broker::{self, Advertise, BrokerConfig, Listener},
+    index::{self, IndexConfig},
+    sinks::{self, SinksConfig},
+};
+
+use super::{Options, samples};
+use crate::fault::Fault;
+
+/// Validated, with the paths and addresses of `up`.
+pub(super) struct Settings {
+    pub(super) agent: AgentConfig,
+    pub(super) broker: BrokerConfig,
+    pub(super) sinks: SinksConfig,
+    pub(super) index: IndexConfig,
+    /// Where index.yaml says the index listens: hosts of sinks that name it follow it to another port.
+    pub(super) index_named: SocketAddr,
+    pub(super) sample: bool,
+}
+
+impl Settings {
+    pub(super) fn of(options: &Options) -> anyhow::Result<Self> {
+        let dir = options.config.as_deref();
+        if let Some(dir) = dir {
+            std::fs::read_dir(dir).map_err(|e| config_fault(format!("--config {}: {e}", dir.display())))?;
+        }
+        let mut faults = Vec::new();
+        let agent = one(dir, "agent.yaml", agent::REFERENCE, agent::load, agent::parse_with, &mut faults);
+        let broker = one(dir, "broker.yaml", broker::REFERENCE, broker::load, broker::parse_with, &mut faults);
+        let sinks = one(dir, "sinks.yaml", sinks::REFERENCE, sinks::load, sinks::parse_with, &mut faults);
+        let index = one(dir, "index.yaml", index::REFERENCE, index::load, index::parse_with, &mut faults);
+        let (Some(mut agent), Some(mut broker), Some(mut sinks), Some(mut index)) = (agent, broker, sinks, index)
+        else {
+            return Err(config_fault(faults.join("\n")));
+        };
+        let index_named = index.listen;
+        let here = std::env::current_dir().context("cannot tell the working directory")?;
+        let data = here.join(&options.data_dir);
+        agent.state_dir = data.join("agent");
+        broker.data_dir = data.join("broker");
+        index.data_dir = data.join("index");
+        if let Some(listen) = options.kafka {
+            broker.listeners = vec![Listener { listen, advertise: Advertise::Auto }];
+        }
+        index.listen = options.index.unwrap_or(index.listen);
+        // One after the other within the 8 s of a whole stop; each is done in a fraction of this unless something hangs.
+        agent.shutdown_timeout = agent.shutdown_timeout.min(Duration::from_millis(2500));
+        sinks.shutdown_timeout = sinks.shutdown_timeout.min(Duration::from_millis(2500));
+        broker.shutdown_timeout = broker.shutdown_timeout.min(Duration::from_millis(1500));
+        index.shutdown_timeout = index.shutdown_timeout.min(Duration::from_millis(1500));
+        inputs(&mut agent, options, &here);
+        Ok(Self { agent, broker, sinks, index, index_named, sample: options.sample })
+    }
+}
+
+type Parse<T> = fn(&str, &str, &dyn Fn(&str) -> Option<String>) -> Result<T, Errors>;
+
+/// The file of `--config` if it is there, else the reference, which then does not look at the environment: its variables
+/// are for daemons that run apart.
+fn one<T>(
+    dir: Option<&Path>,
+    name: &str,
+    reference: &str,
+    load: fn(&Path) -> Result<T, Errors>,
+    parse: Parse<T>,
+    faults: &mut Vec<String>,
+) -> Option<T> {
+    let path = dir.map(|dir| dir.join(name)).filter(|path| path.exists());
+    let loaded = match path {
+        Some(path) => load(&path),
+        None => parse(name, reference, &|_| None),
+    };
+    loaded.map_err(|errors| faults.push(errors.to_string())).ok()
+}
+
+fn inputs(agent: &mut AgentConfig, options: &Options, here: &Path) {
+    if !options.tail.is_empty()
+        && let Some(first) = agent.inputs.first().cloned()
+    {
+        let include = options.tail.clone();
+        let name = "tail".to_owned();
+        agent.inputs = vec![Input { name, include, exclude: Vec::new(), read_from: ReadFrom::Beginning, ..first }];
+    }
+    if options.sample {
+        let pattern = samples::pattern();
+        // The reference input covers ./logs already; another one would read the samples twice.
+        if options.config.is_some() || !options.tail.is_empty() {
+            if let Some(first) = agent.inputs.first_mut() {
+                first.include.push(pattern);
+            }
+        }
+    }
+    for input in &mut agent.inputs {
+        if options.from_beginning {
+            input.read_from = ReadFrom::Beginning;
+        }
+        for glob in input.include.iter_mut().chain(&mut input.exclude) {
+            *glob = absolute(glob, here);
+        }
+    }
+}
+
+/// A glob from the working directory, so that documents name whole paths. `**/…` stays: it matches anywhere.
+fn absolute(glob: &str, here: &Path) -> String {
+    if glob.starts_with('/') || glob.starts_with("**") {
+        return glob.to_owned();
+    }
+    // Characters of the directory's own name must not be taken for wildcards.
+    let mut base = PathBuf::from(here).to_string_lossy().into_owned();
+    if base.contains(['*', '?', '[', ']', '{', '}', '\\']) {
+        base = base.chars().flat_map(|c| if "*?[]{}\\".contains(c) { vec!['\\', c] } else { vec![c] }).collect();
+    }
+    format!("{}/{}", base.trim_end_matches('/'), glob.trim_start_matches("./"))
+}
+
+fn config_fault(message: String) -> anyhow::Error {
+    Fault::Config(message).into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn settings(arguments: &[&str]) -> anyhow::Result<Settings> {
+        let Command::Up(options) = Cli::try_parse_from([&["logmill", "up"], arguments].concat()).unwrap().command
+        else {
+            panic!("not up")
+        };
+        Settings::of(&options)
+    }
+
+    #[test]
+    fn the_reference_files_below_one_data_directory() {
+        let s = settings(&["--data-dir", "/d", "--kafka", "127.0.0.1:0"]).unwrap();
+        assert_eq!(s.agent.state_dir, Path::new("/d/agent"));
+        assert_eq!(s.broker.data_dir, Path::new("/d/broker"));
+        assert_eq!(s.broker.listeners[0].listen.port(), 0);
+        assert_eq!(s.index.listen.port(), 9200);
+        assert!(s.agent.inputs[0].include[0].ends_with("/logs/**/*.log"));
+        assert!(s.agent.inputs[0].include[0].starts_with('/'));
+        assert_eq!(s.agent.inputs[1].read_from, ReadFrom::End);
+    }
+
+    #[test]
+    fn tail_instead_of_the_defaults() {
+        let s = settings(&["--tail", "/a/*.log", "--tail", "/b/*", "--sample"]).unwrap();
+        assert_eq!(s.agent.inputs.len(), 1);
+        assert_eq!(s.agent.inputs[0].include[..2], ["/a/*.log", "/b/*"]);
+        assert!(s.agent.inputs[0].include[2].ends_with("/logs/sample-*.log"));
+        assert_eq!(s.agent.inputs[0].read_from, ReadFrom::Beginning);
+        let s = settings(&["--from-beginning"]).unwrap();
+        assert_eq!(s.agent.inputs[1].read_from, ReadFrom::Beginning);
+    }
+
+    #[test]
+    fn mistakes_of_every_file_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("broker.yaml"), "durability: never").unwrap();
+        std::fs::write(dir.path().join("index.yaml"), "listen: here").unwrap();
+        let e = settings(&["--config", dir.path().to_str().unwrap()]).err().unwrap();
+        let text = e.to_string();
+        assert!(text.contains("broker.yaml:1:13: durability") && text.contains("index.yaml:1:9: listen"), "{text}");
+        assert_eq!(crate::fault::exit_code(&e), 78);
+        let e = settings(&["--config", "/no/such/directory"]).err().unwrap();
+        assert_eq!(crate::fault::exit_code(&e), 78);
+    }
+
+    #[test]
+    fn globs_from_the_working_directory() {
+        assert_eq!(absolute("./logs/*.log", Path::new("/w")), "/w/logs/*.log");
+        assert_eq!(absolute("/x/*", Path::new("/w")), "/x/*");
+        assert_eq!(absolute("**/*.tmp", Path::new("/w")), "**/*.tmp");
+        assert_eq!(absolute("a", Path::new("/w[1]")), "/w\\[1\\]/a");
+    }
+}
