@@ -2,20 +2,23 @@
 //!
 //! One line's life: discover → identify → read → frame → parse → produce → delivery report → checkpoint.
 
+mod checkpoint;
+mod clock;
+mod discover;
+mod engine;
 mod error;
+mod frame;
+mod identity;
+mod in_flight;
+mod ledger;
+mod limit;
+mod line_id;
+mod metrics;
+mod produce;
+mod record;
+mod run;
+mod tracked;
+mod wake;
 
 pub use error::AgentError;
-
-use logmill_config::agent::AgentConfig;
-use logmill_daemon::context::Context;
-
-/// Runs the agent until `context.stop` is cancelled and all that was read is acknowledged and checkpointed (or
-/// `shutdown_timeout` has passed: what is unacknowledged then is read again at the next start, with the same ids).
-///
-/// # Errors
-/// The state directory is unusable or locked by another agent, a glob is invalid, or the checkpoint cannot be written.
-pub async fn run(config: AgentConfig, context: Context) -> Result<(), AgentError> {
-    let _ = config;
-    context.stop.cancelled().await;
-    Ok(())
-}
+pub use run::run;

@@ -1,0 +1,325 @@
+//! The reading thread: decides what is read when, and keeps the checkpoint behind what is acknowledged.
+//!
+//! One thread owns everything here. A turn of its loop takes delivery reports and notify events, looks at woken files,
+//! writes down what time decided (once for all of them, synced), then reads a block of each file that has bytes.
+
+mod admit;
+mod emit;
+mod finish;
+mod look;
+mod read;
+mod reports;
+mod slots;
+mod timers;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    path::PathBuf,
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use logmill_config::agent::{AgentConfig, Input};
+use logmill_daemon::{Health, Throttle};
+use logmill_disk::Disk;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::{
+    AgentError,
+    checkpoint::{Entry, Log, Opened},
+    clock::Now,
+    discover::{Change, Patterns, Watcher},
+    frame::Framing,
+    ledger::Ledger,
+    limit::Limiter,
+    metrics::Metrics,
+    produce::{Delivery, Producer},
+    record::Encoder,
+    wake::Waker,
+};
+use slots::Slots;
+
+/// One read's size at most, and so one file's turn.
+const BLOCK: usize = 256 << 10;
+/// Woken files are looked at no more often, so that one sync serves many of them.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+/// Positions are written this often while they move.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(500);
+/// Blocks read between two looks at reports and events.
+const TURNS: usize = 8;
+
+/// What the engine needs from outside, beside its producer.
+pub(crate) struct Surroundings {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) host_id: String,
+    /// `host.name` of records.
+    pub(crate) host_name: String,
+    pub(crate) waker: Waker,
+    pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) metrics: Metrics,
+    pub(crate) health: Health,
+}
+
+/// An input with what was made of its configuration.
+struct InputState {
+    config: Input,
+    patterns: Patterns,
+    framing: Framing,
+    /// Limiters shared by all its files.
+    shared_limits: Vec<Rc<Limiter>>,
+    /// It was never started before: `read_from` counts.
+    first_start: bool,
+}
+
+pub(crate) struct Engine<P> {
+    config: AgentConfig,
+    around: Surroundings,
+    inputs: Vec<InputState>,
+    producer: P,
+    log: Log,
+    opened: Opened,
+    watcher: Watcher,
+    slots: Slots,
+    ledger: Ledger,
+    /// Lines read: acknowledged, dropped or in flight.
+    lines_read: u64,
+    bytes_read: u64,
+    next_id: u64,
+    in_flight_bytes: u64,
+    /// To be looked at, to be read.
+    look: VecDeque<usize>,
+    read: VecDeque<usize>,
+    /// Entries that must be durable before the next read.
+    pending: Vec<Entry>,
+    /// Slots whose position moved.
+    moved: Vec<usize>,
+    timers: timers::Timers,
+    /// The producer takes no more until some reports came.
+    full: bool,
+    renew: Option<usize>,
+    next_look: Instant,
+    next_checkpoint: Instant,
+    next_scan: Instant,
+    scan_soon: bool,
+    /// Names that files had when they matched, by the names they were given since.
+    origins: HashMap<PathBuf, PathBuf>,
+    /// The latest generation found under each name: slot and number.
+    latest: HashMap<PathBuf, (usize, u64)>,
+    /// The first scan is not done.
+    beginning: bool,
+    scan_not_before: Instant,
+    /// Not to be tailed: what the agent's own log goes to; and the state directory.
+    own_logs: Vec<(u64, u64)>,
+    state_dir_key: (u64, u64),
+    warned: HashMap<PathBuf, Instant>,
+    scan_warnings: Throttle,
+    last_acknowledged: Instant,
+    // Reused buffers.
+    block: Vec<u8>,
+    scratch: Vec<u8>,
+    key: Vec<u8>,
+    encoder: Encoder,
+    deliveries: Vec<Delivery>,
+    changes: Vec<Change>,
+    read_time: (i64, String),
+}
+
+impl<P: Producer> Engine<P> {
+    pub(crate) fn new(config: AgentConfig, around: Surroundings, producer: P, now: Now) -> Result<Self, AgentError> {
+        let state_error = |source| AgentError::StateDir { path: config.state_dir.clone(), source };
+        let (log, opened) = Log::open(Arc::clone(&around.disk), &config.state_dir).map_err(state_error)?;
+        if opened == Opened::Damaged {
+            tracing::warn!(
+                checkpoint = %log.path().display(),
+                "the checkpoint is damaged: files it does not know are read from their beginning, already delivered lines keep their ids"
+            );
+        }
+        let inputs = config.inputs.iter().map(|input| InputState::new(input, &log, opened));
+        let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
+        let longest = inputs.iter().map(|i| i.framing.max_line).max().unwrap_or(0);
+        let state_dir_key = admit::key_of_path(&config.state_dir).map_err(state_error)?;
+        let ledger = log.state().ledger;
+        Ok(Self {
+            slots: Slots::new(config.max_open_files),
+            ledger,
+            lines_read: ledger.finished(),
+            bytes_read: 0,
+            next_id: log.state().next_id,
+            in_flight_bytes: 0,
+            look: VecDeque::new(),
+            read: VecDeque::new(),
+            pending: config.inputs.iter().map(|i| Entry::Input(i.name.clone())).collect(),
+            moved: Vec::new(),
+            timers: timers::Timers::default(),
+            full: false,
+            renew: None,
+            next_look: now.mono,
+            next_checkpoint: now.mono,
+            next_scan: now.mono,
+            scan_soon: true,
+            origins: HashMap::new(),
+            latest: HashMap::new(),
+            beginning: true,
+            scan_not_before: now.mono,
+            own_logs: admit::own_logs(),
+            state_dir_key,
+            warned: HashMap::new(),
+            scan_warnings: Throttle::every(Duration::from_secs(60)),
+            last_acknowledged: now.mono,
+            block: vec![0; BLOCK.max(longest + 64)],
+            scratch: Vec::new(),
+            key: Vec::new(),
+            encoder: Encoder::default(),
+            deliveries: Vec::new(),
+            changes: Vec::new(),
+            read_time: (i64::MIN, String::new()),
+            watcher: Watcher::new().map_err(AgentError::Watch)?,
+            config,
+            around,
+            inputs,
+            producer,
+            log,
+            opened,
+        })
+    }
+
+    /// Runs until the stop flag is set and what is in flight is acknowledged, or `shutdown_timeout` has nearly passed.
+    pub(crate) fn run(&mut self) -> Result<(), AgentError> {
+        self.begin(Now::read())?;
+        while !self.around.stop.load(Ordering::Acquire) {
+            let wait = self.turn(Now::read())?;
+            self.wait(wait);
+        }
+        let deadline = Now::read().mono + self.config.shutdown_timeout.mul_f32(0.8);
+        loop {
+            let now = Now::read();
+            self.take_reports(now);
+            if self.slots.nothing_in_flight() || now.mono >= deadline || self.producer.broken() {
+                break;
+            }
+            self.wait(Duration::from_millis(50));
+        }
+        self.checkpoint(Now::read(), true)
+    }
+
+    /// Takes over the checkpoint's files and looks for all files there are.
+    pub(crate) fn begin(&mut self, now: Now) -> Result<(), AgentError> {
+        self.restore();
+        self.scan(now);
+        self.forget_missing();
+        self.beginning = false;
+        self.write_pending()?;
+        self.update_metrics();
+        self.update_health(now);
+        Ok(())
+    }
+
+    /// One turn; returns how long there is nothing to do unless something happens.
+    pub(crate) fn turn(&mut self, now: Now) -> Result<Duration, AgentError> {
+        self.take_reports(now);
+        self.renew_if_asked(now);
+        self.take_changes(now);
+        self.due_timers(now);
+        if self.scan_soon && now.mono >= self.scan_not_before || now.mono >= self.next_scan {
+            self.scan(now);
+        }
+        if !self.look.is_empty() && now.mono >= self.next_look {
+            self.next_look = now.mono + LOOK_INTERVAL;
+            for slot in std::mem::take(&mut self.look) {
+                self.look_at(slot, now);
+            }
+        }
+        self.write_pending()?;
+        for _ in 0..TURNS {
+            if self.full {
+                break;
+            }
+            let Some(slot) = self.read.pop_front() else { break };
+            self.read_block(slot, now);
+        }
+        if now.mono >= self.next_checkpoint {
+            self.checkpoint(now, false)?;
+            self.next_checkpoint = now.mono + CHECKPOINT_INTERVAL;
+            self.update_health(now);
+        }
+        Ok(self.idle_for(now))
+    }
+
+    fn idle_for(&self, now: Now) -> Duration {
+        if self.renew.is_some() {
+            return Duration::from_secs(1);
+        }
+        if !self.full && !self.read.is_empty() {
+            return Duration::ZERO;
+        }
+        let mut until = self.next_scan;
+        if self.scan_soon {
+            until = until.min(self.scan_not_before);
+        }
+        if self.full {
+            // Woken by reports; this is for a producer that says nothing.
+            until = until.min(now.mono + Duration::from_secs(1));
+        } else if !self.look.is_empty() {
+            until = until.min(self.next_look);
+        }
+        if !self.moved.is_empty() {
+            until = until.min(self.next_checkpoint);
+        }
+        if let Some(timer) = self.timers.next() {
+            until = until.min(timer);
+        }
+        until.saturating_duration_since(now.mono)
+    }
+
+    /// Sleeps until a report, an event or the time has come. While files wait to be looked at, events can wait too.
+    fn wait(&mut self, at_most: Duration) {
+        if at_most.is_zero() {
+            return;
+        }
+        let timeout = Timespec {
+            tv_sec: i64::try_from(at_most.as_secs()).unwrap_or(3600),
+            tv_nsec: at_most.subsec_nanos().into(),
+        };
+        let mut fds = [PollFd::new(&self.around.waker, PollFlags::IN), PollFd::new(&self.watcher, PollFlags::IN)];
+        let waiting_for = if self.look.is_empty() { 2 } else { 1 };
+        // An interrupted wait is only a shorter one.
+        let _ = poll(&mut fds[..waiting_for], Some(&timeout));
+        self.around.waker.clear();
+    }
+
+    /// Makes durable what the next records hang on.
+    fn write_pending(&mut self) -> Result<(), AgentError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let entries = std::mem::take(&mut self.pending);
+        self.append(&entries, true)
+    }
+
+    fn append(&mut self, entries: &[Entry], durable: bool) -> Result<(), AgentError> {
+        let path = self.log.path().to_owned();
+        self.log.append(entries, durable).map_err(|source: io::Error| AgentError::Checkpoint { path, source })
+    }
+}
+
+impl InputState {
+    fn new(input: &Input, log: &Log, opened: Opened) -> Result<Self, AgentError> {
+        use logmill_config::agent::LimitPer;
+        let shared = input.limits.iter().filter(|l| l.per == LimitPer::Input);
+        Ok(Self {
+            patterns: Patterns::new(input)?,
+            framing: Framing {
+                max_line: usize::try_from(input.max_line_bytes).unwrap_or(usize::MAX >> 1).max(1),
+                on_long_line: input.on_long_line,
+            },
+            shared_limits: shared.map(|l| Rc::new(Limiter::new(l))).collect(),
+            first_start: opened != Opened::Damaged && !log.state().inputs.contains(&input.name),
+            config: input.clone(),
+        })
+    }
+}

@@ -1,0 +1,377 @@
+//! From names to known files: scans, notify events, rotation, and what the checkpoint remembers.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::Duration,
+};
+
+use logmill_config::agent::{LimitPer, ReadFrom};
+
+use super::Engine;
+use crate::{
+    checkpoint::{Entry, FileState},
+    clock::Now,
+    discover::{Change, Listing, Walker, is_rotated_name},
+    identity::Stat,
+    ledger::Reason,
+    limit::Limiter,
+    produce::Producer,
+    record::Shape,
+    tracked::Tracked,
+};
+
+/// The same file or directory is complained of at most this often.
+const WARN_AGAIN: Duration = Duration::from_secs(600);
+/// Paths that were complained of and are remembered.
+const WARNED: usize = 1000;
+/// Whole scans that events ask for come no more often.
+const SCAN_INTERVAL: Duration = Duration::from_millis(50);
+
+/// A file that is not known yet.
+struct Found {
+    path: PathBuf,
+    /// The name that matched, if it was renamed since.
+    origin: PathBuf,
+    input: usize,
+    stat: Stat,
+}
+
+impl<P: Producer> Engine<P> {
+    /// Takes over the files of the checkpoint, under no name yet.
+    pub(super) fn restore(&mut self) {
+        let mut latest: BTreeMap<(u64, i64), FileState> = BTreeMap::new();
+        let files: Vec<FileState> = self.log.state().files.values().cloned().collect();
+        for state in files {
+            let key = (state.entry.ino, state.entry.birth);
+            if let Some(other) = latest.remove(&key) {
+                let (older, newer) =
+                    if other.entry.truncations < state.entry.truncations { (other, state) } else { (state, other) };
+                self.lost_unacknowledged(&older);
+                latest.insert(key, newer);
+            } else {
+                latest.insert(key, state);
+            }
+        }
+        for state in latest.into_values() {
+            let entry = &state.entry;
+            let by_name = self.inputs.iter().position(|i| i.config.name == entry.input);
+            // Of an input that is no longer configured: kept in the checkpoint, in case it comes back.
+            let Some(input) = by_name.or_else(|| self.input_of(&entry.path)) else { continue };
+            let stat = Stat {
+                dev: entry.dev,
+                ino: entry.ino,
+                birth: entry.birth,
+                size: 0,
+                modified: 0,
+                links: 1,
+                kind: rustix::fs::FileType::RegularFile,
+            };
+            let mut tracked = self.new_tracked(entry.id, input, &stat, entry.path.clone());
+            tracked.restore(&state);
+            let (path, id) = (entry.path.clone(), entry.id);
+            if let Some(slot) = self.slots.insert(tracked) {
+                self.latest.insert(path, (slot, id));
+            }
+        }
+    }
+
+    /// What was in flight of a generation that was truncated away cannot be read again.
+    fn lost_unacknowledged(&mut self, state: &FileState) {
+        let lost = state.extents.last().map_or(0, |e| e.end.saturating_sub(state.position));
+        if lost > 0 {
+            let lines = (lost / 200).max(1);
+            self.ledger.dropped[Reason::Truncated as usize] += lines;
+            self.ledger.bytes_lost += lost;
+            self.lines_read += lines;
+        }
+        self.pending.push(Entry::Gone(state.entry.id));
+    }
+
+    /// Walks all inputs' directories.
+    pub(super) fn scan(&mut self, now: Now) {
+        self.scan_soon = false;
+        self.next_scan = now.mono + self.config.rescan_interval;
+        let bases: Vec<_> = self.inputs.iter().flat_map(|i| i.patterns.bases.clone()).collect();
+        let listings = self.list(&bases, now);
+        for listing in &listings {
+            self.take_listing(listing, true);
+        }
+        // What no event told of (network file systems, watches that could not be had).
+        let known: Vec<usize> = self.slots.iter().map(|(slot, _)| slot).collect();
+        known.into_iter().for_each(|slot| self.wake(slot));
+        self.origins.clear();
+        self.scan_not_before = Now::read().mono + SCAN_INTERVAL;
+    }
+
+    fn list(&mut self, bases: &[crate::discover::Base], now: Now) -> Vec<Listing> {
+        let mut failures = Vec::new();
+        let mut unwatched = Vec::new();
+        let mut warn = |path: &Path, error: &io::Error| {
+            failures.push((path.to_owned(), io::Error::new(error.kind(), error.to_string())))
+        };
+        let watcher = &mut self.watcher;
+        let mut enter = |dir: &Path| {
+            if let Err(error) = watcher.watch(dir) {
+                unwatched.push((dir.to_owned(), error));
+            }
+        };
+        let mut walker = Walker::new(self.state_dir_key, &mut warn, &mut enter);
+        bases.iter().for_each(|base| walker.walk(base));
+        let listings = std::mem::take(&mut walker.listings);
+        for (path, error) in unwatched {
+            self.warn(
+                &path,
+                &io::Error::new(error.kind(), format!("cannot watch for changes, only scanning: {error}")),
+                now,
+            );
+        }
+        for (path, error) in failures {
+            if error.kind() == io::ErrorKind::NotFound {
+                // Its coming is seen where it will be made.
+                let there = path.ancestors().skip(1).find(|p| p.is_dir());
+                if let Some(dir) = there {
+                    drop(self.watcher.watch(dir));
+                }
+            }
+            self.warn(&path, &error, now);
+        }
+        listings
+    }
+
+    fn take_listing(&mut self, listing: &Listing, thorough: bool) {
+        let mut new = Vec::new();
+        let mut unmatched = Vec::new();
+        for (name, ino) in &listing.files {
+            let path = listing.dir.join(name);
+            let origin = self.origins.get(&path).cloned().unwrap_or_else(|| path.clone());
+            let input = self.input_of(&origin);
+            if input.is_none() && !self.slots.knows_inode(*ino) {
+                unmatched.push(path);
+                continue;
+            }
+            let Ok(stat) = Stat::of_path(&path) else { continue };
+            if !stat.is_file() || self.own_logs.contains(&(stat.dev, stat.ino)) {
+                continue;
+            }
+            match (self.slots.by_inode(stat.ino, stat.birth), input) {
+                (Some(slot), _) => self.seen(slot, path, &stat),
+                (None, Some(input)) => new.push(Found { path, origin, input, stat }),
+                (None, None) => unmatched.push(path),
+            }
+        }
+        if thorough {
+            self.rotated_unseen(listing, &unmatched, &mut new);
+        }
+        // Oldest first: what was rotated is read before what took its name.
+        new.sort_by(|a, b| (a.stat.modified, &a.path).cmp(&(b.stat.modified, &b.path)));
+        new.into_iter().for_each(|found| self.admit(found));
+    }
+
+    /// Files that came and were rotated while nobody looked: no glob matches their names now, but they are newer than
+    /// a known generation of the name they had.
+    fn rotated_unseen(&self, listing: &Listing, unmatched: &[PathBuf], new: &mut Vec<Found>) {
+        if unmatched.is_empty() {
+            return;
+        }
+        let known: Vec<&Tracked> = self
+            .slots
+            .iter()
+            .map(|(_, t)| t)
+            .filter(|t| t.path.parent() == Some(&listing.dir) && t.name.as_ref() != Some(&t.path))
+            .collect();
+        for path in unmatched {
+            let Some(name) = path.file_name().and_then(|n| n.to_str()) else { continue };
+            let of = known.iter().filter(|t| {
+                t.path.file_name().and_then(|n| n.to_str()).is_some_and(|original| is_rotated_name(name, original))
+            });
+            let Some(oldest) = of.min_by_key(|t| t.birth) else { continue };
+            let Ok(stat) = Stat::of_path(path) else { continue };
+            if stat.is_file() && stat.birth > oldest.birth && self.slots.by_inode(stat.ino, stat.birth).is_none() {
+                let (origin, input) = (oldest.path.clone(), oldest.input);
+                new.push(Found { path: path.clone(), origin, input, stat });
+            }
+        }
+    }
+
+    /// A known file under a name.
+    fn seen(&mut self, slot: usize, path: PathBuf, stat: &Stat) {
+        let Some(tracked) = self.slots.get(slot) else { return };
+        let renamed = tracked.name.as_ref() != Some(&path);
+        if renamed {
+            // A second name of the same file changes nothing.
+            let still_there = tracked.name.as_ref().and_then(|n| Stat::of_path(n).ok());
+            if still_there.is_some_and(|s| (s.ino, s.birth) == (stat.ino, stat.birth)) {
+                return;
+            }
+            self.slots.rename(slot, Some(path));
+        }
+        if renamed || self.slots.get(slot).is_some_and(|t| t.size != stat.size) {
+            self.wake(slot);
+        }
+    }
+
+    fn admit(&mut self, found: Found) {
+        let Found { path, origin, input, stat } = found;
+        // An earlier name of the list may have been this very file.
+        if let Some(slot) = self.slots.by_inode(stat.ino, stat.birth) {
+            return self.seen(slot, path, &stat);
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        let mut tracked = self.new_tracked(id, input, &stat, origin.clone());
+        tracked.name = Some(path.clone());
+        if self.from_the_end(input, &stat) {
+            tracked.start_at(stat.size);
+        }
+        tracked.after = self.latest.get(&origin).copied();
+        if let Some((before, before_id)) = tracked.after {
+            match self.slots.get_mut(before).filter(|b| b.id == before_id) {
+                Some(before) => before.followed = true,
+                None => tracked.after = None,
+            }
+            self.wake(before);
+        }
+        match self.slots.insert(tracked) {
+            Some(slot) => {
+                tracing::debug!(path = %path.display(), "new file");
+                self.latest.insert(origin, (slot, id));
+                // The name is this file's now, whoever had it.
+                self.slots.rename(slot, Some(path));
+                self.wake(slot);
+            }
+            None => {
+                if self.scan_warnings.pass().is_some() {
+                    tracing::warn!(path = %path.display(), "more files than the agent can follow, this one waits");
+                }
+            }
+        }
+    }
+
+    /// Whether `read_from: end` is meant for this file: it was there before the input's first start, or is an old one
+    /// that a changed glob matches now. What came while the agent was down is read from its beginning.
+    fn from_the_end(&self, input: usize, stat: &Stat) -> bool {
+        let input = &self.inputs[input];
+        let written = self.log.state().written_ms;
+        self.beginning
+            && input.config.read_from == ReadFrom::End
+            && self.opened != crate::checkpoint::Opened::Damaged
+            && (input.first_start || stat.birth > 0 && stat.birth / 1_000_000 < written)
+    }
+
+    fn new_tracked(&self, id: u64, input: usize, stat: &Stat, path: PathBuf) -> Tracked {
+        let state = &self.inputs[input];
+        let shape = Rc::new(Shape::new(&self.around.host_name, &path, &state.config.fields));
+        let own = state.config.limits.iter().filter(|l| l.per == LimitPer::File).map(|l| Rc::new(Limiter::new(l)));
+        let limiters = own.chain(state.shared_limits.iter().map(Rc::clone)).collect();
+        Tracked::new(id, input, stat, path, shape, limiters)
+    }
+
+    fn input_of(&self, path: &Path) -> Option<usize> {
+        self.inputs.iter().position(|input| input.patterns.matches(path))
+    }
+
+    /// After the first scan: what the checkpoint knows and is nowhere, although its directory is there, is gone.
+    pub(super) fn forget_missing(&mut self) {
+        let missing = self.slots.iter().filter(|(_, t)| t.name.is_none() && t.file.is_none());
+        let gone = |t: &Tracked| t.path.parent().is_some_and(Path::is_dir);
+        let missing: Vec<(usize, PathBuf, u64)> = missing
+            .filter(|(_, t)| gone(t))
+            .map(|(slot, t)| (slot, t.path.clone(), t.extents_end().saturating_sub(t.position)))
+            .collect();
+        for (slot, path, unread) in missing {
+            if unread > 0 {
+                tracing::warn!(path = %path.display(), unread_bytes = unread, "file is gone before all of it was acknowledged");
+            }
+            self.forget(slot);
+        }
+    }
+
+    /// Takes the notify events that came.
+    pub(super) fn take_changes(&mut self, now: Now) {
+        let mut changes = std::mem::take(&mut self.changes);
+        self.watcher.read(&mut changes);
+        let mut dirty: Vec<PathBuf> = Vec::new();
+        let mut parent = |path: &Path| {
+            if let Some(dir) = path.parent() {
+                if !dirty.iter().any(|d| d == dir) {
+                    dirty.push(dir.to_owned());
+                }
+            }
+        };
+        for change in changes.drain(..) {
+            match change {
+                Change::Modified(path) => match self.slots.by_name(&path) {
+                    Some(slot) => self.wake(slot),
+                    None if self.input_of(&path).is_some() => parent(&path),
+                    None => {}
+                },
+                Change::Appeared(path) => {
+                    // Directories can only be walked.
+                    if self.input_of(&path).is_some() {
+                        parent(&path);
+                    }
+                    self.scan_soon |= path.is_dir();
+                }
+                Change::Renamed { from, to } => {
+                    if let Some(slot) = self.slots.by_name(&from) {
+                        self.slots.rename(slot, Some(to));
+                        self.wake(slot);
+                    } else if let Some(origin) = self.origins.remove(&from).or_else(|| Some(from.clone()))
+                        && self.input_of(&origin).is_some()
+                    {
+                        // Renamed before it was ever seen: it is still the file that matched.
+                        parent(&to);
+                        self.origins.insert(to, origin);
+                    } else if self.input_of(&to).is_some() {
+                        parent(&to);
+                    } else {
+                        self.scan_soon |= to.is_dir();
+                    }
+                }
+                Change::Vanished(path) => {
+                    if let Some(slot) = self.slots.by_name(&path) {
+                        self.slots.rename(slot, None);
+                        self.wake(slot);
+                    }
+                }
+                Change::Overflow => self.scan_soon = true,
+            }
+        }
+        self.changes = changes;
+        let bases: Vec<_> = dirty.into_iter().map(|dir| crate::discover::Base { dir, depth: 0 }).collect();
+        if !bases.is_empty() {
+            for listing in self.list(&bases, now) {
+                self.take_listing(&listing, false);
+            }
+        }
+    }
+
+    /// One clear message for what cannot be read, again after ten minutes.
+    pub(super) fn warn(&mut self, path: &Path, error: &io::Error, now: Now) {
+        self.around.metrics.unreadable.inc();
+        let again = self.warned.get(path).is_none_or(|last| now.mono.saturating_duration_since(*last) >= WARN_AGAIN);
+        if !again {
+            return;
+        }
+        if self.warned.len() >= WARNED {
+            self.warned.clear();
+        }
+        self.warned.insert(path.to_owned(), now.mono);
+        let seconds = self.config.rescan_interval.as_secs();
+        tracing::warn!(path = %path.display(), "cannot read: {error}; trying again every {seconds} s");
+    }
+}
+
+/// Device and inode of a directory.
+pub(super) fn key_of_path(path: &Path) -> io::Result<(u64, u64)> {
+    Stat::of_path(path).map(|s| (s.dev, s.ino))
+}
+
+/// The files that the process's own output goes to: tailing them would never end.
+pub(super) fn own_logs() -> Vec<(u64, u64)> {
+    let stats = [Stat::of_file(io::stdout()), Stat::of_file(io::stderr())];
+    stats.into_iter().flatten().filter(Stat::is_file).map(|s| (s.dev, s.ino)).collect()
+}

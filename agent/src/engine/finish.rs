@@ -1,0 +1,56 @@
+//! Writing positions and the ledger, and telling about both.
+
+use std::time::Duration;
+
+use super::Engine;
+use crate::{AgentError, checkpoint::Entry, clock::Now, produce::Producer};
+
+/// Without an acknowledgement for this long while records wait, the agent is not ready.
+const SILENCE: Duration = Duration::from_secs(5);
+
+impl<P: Producer> Engine<P> {
+    /// Writes the positions that moved, with the ledger, in one frame. Not synced in normal running: an older position
+    /// only means that acknowledged lines are read again, with the same ids.
+    pub(super) fn checkpoint(&mut self, now: Now, durable: bool) -> Result<(), AgentError> {
+        self.write_pending()?;
+        self.moved.sort_unstable();
+        self.moved.dedup();
+        let mut entries: Vec<Entry> = Vec::with_capacity(self.moved.len() + 2);
+        for slot in self.moved.drain(..) {
+            if let Some(tracked) = self.slots.get(slot).filter(|t| t.recorded) {
+                entries.push(Entry::Position(tracked.id, tracked.position));
+            }
+        }
+        if !entries.is_empty() || self.ledger != self.log.state().ledger {
+            entries.push(Entry::Ledger(self.ledger));
+            entries.push(Entry::Written(now.unix_ms));
+            self.append(&entries, durable)?;
+        } else if durable {
+            self.append(&[], true)?;
+        }
+        self.update_metrics();
+        Ok(())
+    }
+
+    pub(super) fn update_metrics(&self) {
+        let ledger = crate::metrics::Counts {
+            read: self.lines_read,
+            ledger: self.ledger,
+            files: self.slots.len(),
+            open_files: self.slots.open_files(),
+            bytes_read: self.bytes_read,
+            in_flight_bytes: self.in_flight_bytes,
+        };
+        self.around.metrics.update(&ledger);
+    }
+
+    pub(super) fn update_health(&self, now: Now) {
+        let waiting = self.in_flight_bytes > 0 && now.mono.saturating_duration_since(self.last_acknowledged) > SILENCE;
+        let state = if waiting || self.renew.is_some() {
+            Err(self.producer.trouble().unwrap_or_else(|| "kafka does not acknowledge".to_owned()))
+        } else {
+            Ok(())
+        };
+        self.around.health.set("agent", state);
+    }
+}

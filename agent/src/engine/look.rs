@@ -1,0 +1,314 @@
+//! Looking at one file: opened, truncated, grown, at its end, deleted.
+
+use std::{
+    fs::{File, OpenOptions},
+    io,
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    time::Duration,
+};
+
+use rustix::fs::OFlags;
+
+use super::{BLOCK, Engine};
+use crate::{
+    checkpoint::{Entry, Extent},
+    clock::Now,
+    identity::{BEGINNING, Stat, fingerprint, generation, generation_after_truncation},
+    ledger::Reason,
+    produce::Producer,
+    tracked::{MARK, Queued, Tracked},
+};
+
+/// One read time is written down for at most this much of a file.
+const EXTENT: u64 = 16 << 20;
+/// A line's length as long as none was seen, for estimates.
+const USUAL_LINE: u64 = 200;
+
+impl<P: Producer> Engine<P> {
+    /// Sees what is to be done with a woken file, and queues it for reading if it has bytes.
+    pub(super) fn look_at(&mut self, slot: usize, now: Now) {
+        let Some(tracked) = self.slots.get_mut(slot) else { return };
+        if tracked.queued == Queued::Read {
+            return;
+        }
+        tracked.queued = Queued::No;
+        if tracked.content_gone {
+            if tracked.in_flight.is_empty() {
+                self.forget(slot);
+            }
+            return;
+        }
+        if tracked.retry_at.is_some_and(|at| now.mono < at) {
+            return;
+        }
+        tracked.retry_at = None;
+        if let Some((before, id)) = tracked.after {
+            if self.slots.get(before).is_some_and(|b| b.id == id && !b.at_end && !b.content_gone) {
+                return;
+            }
+        }
+        if !self.open(slot, now) {
+            return;
+        }
+        let Some(mut tracked) = self.slots.take(slot) else { return };
+        tracked.after = None;
+        let file = tracked.file.take();
+        let looked = file.as_ref().map(|file| self.examine(&mut tracked, file, now));
+        tracked.file = file;
+        self.slots.put(slot, tracked);
+        match looked {
+            Some(Ok(Seen::Bytes)) => {
+                if let Some(tracked) = self.slots.get_mut(slot) {
+                    (tracked.queued, tracked.at_end, tracked.ended) = (Queued::Read, false, None);
+                    self.read.push_back(slot);
+                }
+            }
+            Some(Ok(Seen::Truncated(stat))) => self.truncated(slot, &stat),
+            Some(Ok(Seen::End { size, deleted })) => self.at_end(slot, size, deleted, now),
+            Some(Err(error)) => {
+                let path = self.slots.get(slot).map(|t| t.path.clone()).unwrap_or_default();
+                self.warn(&path, &error, now);
+                self.slots.close(slot);
+            }
+            None => {}
+        }
+    }
+
+    fn open(&mut self, slot: usize, now: Now) -> bool {
+        let Some(tracked) = self.slots.get(slot) else { return false };
+        if tracked.file.is_some() {
+            self.slots.used(slot);
+            return true;
+        }
+        let expected = (tracked.ino, tracked.birth);
+        let Some(name) = tracked.name.clone() else {
+            // Nothing to be read any more: nobody is to wait for it.
+            if let Some(tracked) = self.slots.get_mut(slot) {
+                tracked.at_end = true;
+            }
+            return false;
+        };
+        // A name can become a pipe between the scan and now: opening must not wait for its writer.
+        let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+        let opened = OpenOptions::new().read(true).custom_flags(flags).open(&name);
+        match opened.and_then(|file| Ok((Stat::of_file(&file)?, file))) {
+            Ok((stat, file)) if stat.is_file() && (stat.ino, stat.birth) == expected => {
+                if let Some(tracked) = self.slots.get_mut(slot) {
+                    tracked.file = Some(file);
+                }
+                self.slots.opened(slot);
+                true
+            }
+            // The name is another file's by now.
+            Ok(_) => {
+                self.slots.rename(slot, None);
+                self.scan_soon = true;
+                false
+            }
+            Err(error) => {
+                if let Some(tracked) = self.slots.get_mut(slot) {
+                    tracked.at_end = true;
+                }
+                if error.kind() == io::ErrorKind::NotFound {
+                    self.slots.rename(slot, None);
+                    self.scan_soon = true;
+                } else {
+                    self.warn(&name, &error, now);
+                }
+                false
+            }
+        }
+    }
+
+    fn examine(&mut self, tracked: &mut Tracked, file: &File, now: Now) -> io::Result<Seen> {
+        let stat = Stat::of_file(file)?;
+        if stat.size < tracked.read_to || !tracked.verified && !is_same_content(tracked, file, stat.size)? {
+            return Ok(Seen::Truncated(stat));
+        }
+        tracked.verified = true;
+        tracked.size = stat.size;
+        if !tracked.recorded && !self.record_generation(tracked, file)? {
+            return Ok(Seen::End { size: stat.size, deleted: stat.links == 0 });
+        }
+        let end = tracked.extents_end();
+        if tracked.read_to < end.min(stat.size) {
+            return Ok(Seen::Bytes);
+        }
+        if stat.size <= end {
+            return Ok(Seen::End { size: stat.size, deleted: stat.links == 0 });
+        }
+        let before = bytes_before(file, end)?;
+        if tracked.tail.as_ref().is_some_and(|tail| !before.ends_with(tail)) {
+            return Ok(Seen::Truncated(stat));
+        }
+        if tracked.beginning.is_none_or(|(len, _)| (len as usize) < BEGINNING && stat.size >= BEGINNING as u64) {
+            let beginning = bytes_at(file, 0, BEGINNING)?;
+            let known = (beginning.len() as u32, fingerprint(&beginning));
+            tracked.beginning = Some(known);
+            self.pending.push(Entry::Beginning(tracked.id, known.0, known.1));
+        }
+        let longest = if tracked.limiters.is_empty() { EXTENT } else { BLOCK as u64 };
+        let extent = Extent {
+            start: end,
+            end: stat.size.min(end.saturating_add(longest)),
+            time_ms: now.unix_ms,
+            mark: if end == 0 { 0 } else { fingerprint(&before) },
+        };
+        tracked.extents.push_back(extent);
+        self.pending.push(Entry::Extent(tracked.id, extent));
+        Ok(Seen::Bytes)
+    }
+
+    /// Fixes a file's generation in the checkpoint; false while there is nothing to tell it from.
+    fn record_generation(&mut self, tracked: &mut Tracked, file: &File) -> io::Result<bool> {
+        if tracked.size == 0 && (tracked.birth == 0 || tracked.truncations > 0) {
+            return Ok(false);
+        }
+        let beginning = bytes_at(file, 0, BEGINNING)?;
+        let host = &self.around.host_id;
+        let generation = match tracked.truncations {
+            0 => generation(host, tracked.ino, tracked.birth, &beginning),
+            n => generation_after_truncation(host, tracked.ino, tracked.birth, n, &beginning),
+        };
+        tracked.generation = Some(generation);
+        tracked.recorded = true;
+        let input = &self.inputs[tracked.input].config.name;
+        self.pending.push(Entry::File(tracked.entry(input, generation)));
+        Ok(true)
+    }
+
+    /// The file's content was replaced in place: a new generation begins, the old one ends with what is in flight.
+    fn truncated(&mut self, slot: usize, stat: &Stat) {
+        let Some(old) = self.slots.get_mut(slot) else { return };
+        let lost = old.size.saturating_sub(old.offset);
+        let mut new = Tracked::new(
+            self.next_id,
+            old.input,
+            stat,
+            old.path.clone(),
+            std::rc::Rc::clone(&old.shape),
+            std::rc::Rc::clone(&old.limiters),
+        );
+        self.next_id += 1;
+        new.truncations = old.truncations.saturating_add(1);
+        (new.file, new.name) = (old.file.take(), old.name.take());
+        (old.content_gone, old.at_end) = (true, true);
+        let path = old.path.clone();
+        let followed = std::mem::take(&mut old.followed);
+        new.followed = followed;
+        if lost > 0 {
+            let usual = self.bytes_read.checked_div(self.lines_read).filter(|n| *n > 0).unwrap_or(USUAL_LINE);
+            let lines = (lost / usual).max(1);
+            self.ledger.dropped[Reason::Truncated as usize] += lines;
+            self.ledger.bytes_lost += lost;
+            self.lines_read += lines;
+            tracing::warn!(path = %path.display(), lost_bytes = lost, "file was truncated before all of it was read");
+        } else {
+            tracing::info!(path = %path.display(), "file was truncated, reading its new content");
+        }
+        self.wake(slot);
+        let id = new.id;
+        if let Some(new) = self.slots.insert(new) {
+            self.latest.insert(path, (new, id));
+            self.wake(new);
+        }
+    }
+
+    fn at_end(&mut self, slot: usize, size: u64, deleted: bool, now: Now) {
+        let Some(tracked) = self.slots.get_mut(slot) else { return };
+        let flush = self.inputs[tracked.input].config.flush_unterminated;
+        tracked.at_end = true;
+        tracked.deleted = deleted;
+        let id = tracked.id;
+        if !tracked.has_partial() {
+            tracked.partial = None;
+        } else if tracked.partial.is_none_or(|(seen, _)| seen != size) {
+            tracked.partial = Some((size, now.mono));
+            self.timers.set(now.mono + flush, slot, id);
+        }
+        if deleted && tracked.partial.is_none() {
+            let quiet = self.config.rescan_interval.max(Duration::from_secs(1));
+            let since = *tracked.ended.get_or_insert(now.mono);
+            if now.mono < since + quiet {
+                self.timers.set(since + quiet, slot, id);
+            } else if tracked.in_flight.is_empty() {
+                self.forget(slot);
+                self.wake_followers(slot, id);
+                return;
+            }
+        }
+        if self.slots.get_mut(slot).is_some_and(|t| std::mem::take(&mut t.followed)) {
+            self.wake_followers(slot, id);
+        }
+    }
+
+    fn wake_followers(&mut self, slot: usize, id: u64) {
+        let followers: Vec<usize> =
+            self.slots.iter().filter(|(_, t)| t.after == Some((slot, id))).map(|(i, _)| i).collect();
+        followers.into_iter().for_each(|slot| self.wake(slot));
+    }
+
+    /// Ends the agent's knowledge of a file that is finished and gone.
+    pub(super) fn forget(&mut self, slot: usize) {
+        if let Some(tracked) = self.slots.remove(slot) {
+            if self.latest.get(&tracked.path) == Some(&(slot, tracked.id)) {
+                self.latest.remove(&tracked.path);
+            }
+            if tracked.recorded {
+                if tracked.position > tracked.start {
+                    self.pending.push(Entry::Position(tracked.id, tracked.position));
+                    self.pending.push(Entry::Ledger(self.ledger));
+                }
+                self.pending.push(Entry::Gone(tracked.id));
+            }
+        }
+    }
+}
+
+/// What looking at a file gave.
+enum Seen {
+    Bytes,
+    Truncated(Stat),
+    End { size: u64, deleted: bool },
+}
+
+/// Whether a file is still what the checkpoint knows: not shorter, and the same where it is compared.
+fn is_same_content(tracked: &Tracked, file: &File, size: u64) -> io::Result<bool> {
+    if size < tracked.position {
+        return Ok(false);
+    }
+    if let Some((len, known)) = tracked.beginning {
+        let beginning = bytes_at(file, 0, len as usize)?;
+        if beginning.len() == len as usize && fingerprint(&beginning) != known {
+            return Ok(false);
+        }
+    }
+    match tracked.extents.back() {
+        Some(extent) if extent.start > 0 && extent.start <= size => {
+            Ok(fingerprint(&bytes_before(file, extent.start)?) == extent.mark)
+        }
+        _ => Ok(true),
+    }
+}
+
+/// Up to `len` bytes from `at` on.
+pub(super) fn bytes_at(file: &File, at: u64, len: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; len];
+    let mut filled = 0;
+    while filled < len {
+        match file.read_at(&mut bytes[filled..], at + filled as u64) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}
+
+/// The up to [`MARK`] bytes before `end`.
+pub(super) fn bytes_before(file: &File, end: u64) -> io::Result<Vec<u8>> {
+    let start = end.saturating_sub(MARK as u64);
+    bytes_at(file, start, usize::try_from(end - start).unwrap_or(MARK))
+}

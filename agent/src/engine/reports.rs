@@ -1,0 +1,121 @@
+//! Delivery reports: what moves the acknowledged prefix, and what makes a file be read again.
+
+use std::time::Duration;
+
+use super::Engine;
+use crate::{
+    clock::Now,
+    ledger::Reason,
+    produce::{Outcome, Producer},
+    tracked::Queued,
+};
+
+/// Waits after failed deliveries of a file, doubled from the first to the last.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LAST_WAIT: Duration = Duration::from_secs(30);
+/// Batches are not made smaller than this, whatever the broker says.
+const SMALLEST_RECORD: usize = 16 << 10;
+
+impl<P: Producer> Engine<P> {
+    pub(super) fn take_reports(&mut self, now: Now) {
+        let mut deliveries = std::mem::take(&mut self.deliveries);
+        self.producer.take_deliveries(&mut deliveries);
+        self.full &= deliveries.is_empty() && !self.producer.broken();
+        let mut last = None;
+        for delivery in deliveries.drain(..) {
+            let slot = delivery.tag.slot();
+            let Some(tracked) = self.slots.get_mut(slot) else { continue };
+            let cost = tracked.in_flight.report(delivery.tag.sequence(), delivery.outcome == Outcome::Acknowledged);
+            self.in_flight_bytes = self.in_flight_bytes.saturating_sub(cost.into());
+            match delivery.outcome {
+                Outcome::Acknowledged => {
+                    tracked.failures = 0;
+                    self.last_acknowledged = now.mono;
+                }
+                Outcome::TooLarge if cost > 0 => {
+                    let half = self.producer.max_record_bytes() / 2;
+                    self.renew = Some(self.renew.unwrap_or(half).min(half).max(SMALLEST_RECORD));
+                }
+                Outcome::TooLarge | Outcome::Failed => {}
+            }
+            // Reports come in runs of one file.
+            if last != Some(slot) {
+                if let Some(last) = last.replace(slot) {
+                    self.advance(last, now);
+                }
+            }
+        }
+        if let Some(last) = last {
+            self.advance(last, now);
+        }
+        self.deliveries = deliveries;
+        if self.producer.broken() && self.renew.is_none() {
+            self.renew = Some(self.producer.max_record_bytes());
+        }
+    }
+
+    /// Moves a file's acknowledged prefix; once all its records are reported and one failed, reads it again.
+    pub(super) fn advance(&mut self, slot: usize, now: Now) {
+        let Some(tracked) = self.slots.get_mut(slot) else { return };
+        if let Some(position) = tracked.in_flight.advance(&mut self.ledger) {
+            tracked.advance_to(position);
+            self.moved.push(slot);
+        }
+        if tracked.in_flight.failed() && tracked.in_flight.pending() == 0 {
+            tracked.failures = tracked.failures.saturating_add(1);
+            let wait = FIRST_WAIT.saturating_mul(1 << tracked.failures.min(10).saturating_sub(1)).min(LAST_WAIT);
+            self.read_again(slot);
+            if let Some(tracked) = self.slots.get_mut(slot) {
+                tracked.retry_at = Some(now.mono + wait);
+                self.timers.set(now.mono + wait, slot, tracked.id);
+            }
+        }
+        if self.slots.get(slot).is_some_and(|t| t.in_flight.is_empty() && (t.deleted || t.content_gone)) {
+            self.wake(slot);
+        }
+    }
+
+    /// Gives up a file's records under way and goes back to its acknowledged prefix.
+    fn read_again(&mut self, slot: usize) {
+        let Some(tracked) = self.slots.get_mut(slot) else { return };
+        let (cost, lines) = tracked.in_flight.give_up();
+        self.in_flight_bytes = self.in_flight_bytes.saturating_sub(cost);
+        if tracked.content_gone {
+            self.ledger.dropped[Reason::Truncated as usize] += lines;
+            tracked.advance_to(tracked.read_to);
+            self.moved.push(slot);
+        } else {
+            tracked.rewind();
+        }
+        if tracked.queued == Queued::No {
+            self.wake(slot);
+        }
+    }
+
+    /// Replaces a broken producer, or one that makes too large batches; all files go back to their prefix.
+    pub(super) fn renew_if_asked(&mut self, now: Now) {
+        let Some(max_record_bytes) = self.renew else { return };
+        tracing::warn!(
+            max_record_bytes,
+            reason = self.producer.trouble().unwrap_or_default(),
+            "starting a new producer; unacknowledged lines are read again"
+        );
+        self.around.metrics.producer_restarts.inc();
+        if let Err(error) = self.producer.renew(max_record_bytes) {
+            tracing::error!(%error, "cannot start a new producer, trying again");
+            self.full = true;
+            return;
+        }
+        self.renew = None;
+        self.full = false;
+        let under_way: Vec<usize> =
+            self.slots.iter().filter(|(_, t)| !t.in_flight.is_empty()).map(|(i, _)| i).collect();
+        for slot in under_way {
+            self.read_again(slot);
+            if let Some(tracked) = self.slots.get_mut(slot) {
+                tracked.retry_at = Some(now.mono + FIRST_WAIT);
+                self.timers.set(now.mono + FIRST_WAIT, slot, tracked.id);
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The ledger: read = acknowledged + dropped + in flight, stored with the checkpoint so that it survives kill -9.
+//!
+//! What is in flight at a kill is read again: at a start, read is what was acknowledged or dropped.
+
+/// Why a line did not become a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Reason {
+    /// Longer than `max_line_bytes` under `on_long_line: drop`.
+    LongLine = 0,
+    /// Nothing between two newlines.
+    EmptyLine = 1,
+    /// Estimated from the bytes that were in a file beyond what was read when it was truncated.
+    Truncated = 2,
+}
+
+impl Reason {
+    pub(crate) const ALL: [Self; 3] = [Self::LongLine, Self::EmptyLine, Self::Truncated];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::LongLine => "long_line",
+            Self::EmptyLine => "empty_line",
+            Self::Truncated => "truncated",
+        }
+    }
+}
+
+/// Finished lines over the life of the state directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Ledger {
+    pub(crate) acknowledged: u64,
+    /// By `Reason as usize`.
+    pub(crate) dropped: [u64; Reason::ALL.len()],
+    /// Estimated bytes behind [`Reason::Truncated`].
+    pub(crate) bytes_lost: u64,
+}
+
+impl Ledger {
+    /// Lines that are finished, one way or the other.
+    pub(crate) fn finished(&self) -> u64 {
+        self.dropped.iter().fold(self.acknowledged, |sum, n| sum.saturating_add(*n))
+    }
+}

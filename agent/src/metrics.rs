@@ -1,0 +1,81 @@
+//! The agent's metrics. The ledger's go on where the checkpoint says, so that they survive restarts.
+
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+use crate::ledger::{Ledger, Reason};
+
+pub(crate) struct Metrics {
+    read: IntCounter,
+    acknowledged: IntCounter,
+    dropped: IntCounterVec,
+    in_flight: IntGauge,
+    in_flight_bytes: IntGauge,
+    bytes_read: IntCounter,
+    bytes_lost: IntCounter,
+    files: IntGauge,
+    open_files: IntGauge,
+    pub(crate) producer_restarts: IntCounter,
+    pub(crate) unreadable: IntCounter,
+}
+
+/// Totals as the engine knows them.
+pub(crate) struct Counts {
+    pub(crate) read: u64,
+    pub(crate) ledger: Ledger,
+    pub(crate) files: usize,
+    pub(crate) open_files: usize,
+    pub(crate) bytes_read: u64,
+    pub(crate) in_flight_bytes: u64,
+}
+
+impl Metrics {
+    pub(crate) fn new(registry: &Registry) -> prometheus::Result<Self> {
+        let counter = |name: &str, help: &str| -> prometheus::Result<IntCounter> {
+            let counter = IntCounter::new(format!("logmill_agent_{name}"), help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
+        let gauge = |name: &str, help: &str| -> prometheus::Result<IntGauge> {
+            let gauge = IntGauge::new(format!("logmill_agent_{name}"), help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let dropped = IntCounterVec::new(
+            Opts::new("logmill_agent_lines_dropped_total", "Lines that did not become a record, by reason"),
+            &["reason"],
+        )?;
+        registry.register(Box::new(dropped.clone()))?;
+        Ok(Self {
+            read: counter("lines_read_total", "Lines read; equals acknowledged plus dropped plus in flight")?,
+            acknowledged: counter(
+                "lines_acknowledged_total",
+                "Lines acknowledged by Kafka, as the checkpoint counts them",
+            )?,
+            dropped,
+            in_flight: gauge("lines_in_flight", "Lines read and not yet acknowledged or dropped")?,
+            in_flight_bytes: gauge("in_flight_bytes", "Byte budget held by unacknowledged records")?,
+            bytes_read: counter("bytes_read_total", "Bytes of lines read since the start")?,
+            bytes_lost: counter("bytes_lost_total", "Estimated bytes truncated away before they were read")?,
+            files: gauge("files", "Files known")?,
+            open_files: gauge("open_files", "Files open")?,
+            producer_restarts: counter("producer_restarts_total", "New producers after a fatal error")?,
+            unreadable: counter("unreadable_total", "Attempts to read a file or directory that failed")?,
+        })
+    }
+
+    pub(crate) fn update(&self, counts: &Counts) {
+        let raise = |counter: &IntCounter, to: u64| counter.inc_by(to.saturating_sub(counter.get()));
+        raise(&self.read, counts.read);
+        raise(&self.acknowledged, counts.ledger.acknowledged);
+        for reason in Reason::ALL {
+            raise(&self.dropped.with_label_values(&[reason.name()]), counts.ledger.dropped[reason as usize]);
+        }
+        raise(&self.bytes_read, counts.bytes_read);
+        raise(&self.bytes_lost, counts.ledger.bytes_lost);
+        let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        self.in_flight.set(signed(counts.read.saturating_sub(counts.ledger.finished())));
+        self.in_flight_bytes.set(signed(counts.in_flight_bytes));
+        self.files.set(signed(counts.files as u64));
+        self.open_files.set(signed(counts.open_files as u64));
+    }
+}

@@ -1,0 +1,79 @@
+//! Starts the reading thread on a locked state directory and waits for its end.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use logmill_config::agent::AgentConfig;
+use logmill_daemon::context::Context;
+use logmill_disk::{Disk, RealDisk};
+use tokio::sync::oneshot;
+
+use crate::{
+    AgentError,
+    clock::Now,
+    engine::{Engine, Surroundings},
+    identity,
+    metrics::Metrics,
+    produce::kafka::KafkaProducer,
+    wake::Waker,
+};
+
+/// Runs the agent until `context.stop` is cancelled and all that was read is acknowledged and checkpointed (or most of
+/// `shutdown_timeout` has passed: what is unacknowledged then is read again at the next start, with the same ids).
+///
+/// # Errors
+/// The state directory is unusable or locked by another agent, a glob is invalid, Kafka's client settings are wrong, or
+/// the checkpoint cannot be written.
+pub async fn run(config: AgentConfig, context: Context) -> Result<(), AgentError> {
+    context.health.set("agent", Err("starting".to_owned()));
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    let state_error = |source| AgentError::StateDir { path: config.state_dir.clone(), source };
+    disk.create_dir_all(&config.state_dir).map_err(state_error)?;
+    let lock = disk.lock(&config.state_dir.join("lock")).map_err(|source| match source.kind() {
+        io::ErrorKind::WouldBlock => AgentError::Locked { path: config.state_dir.clone() },
+        _ => state_error(source),
+    })?;
+    let waker = Waker::new().map_err(AgentError::Watch)?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let around = Surroundings {
+        host_id: identity::host_id(&*disk, &config.state_dir).map_err(state_error)?,
+        host_name: config.host_name.clone().unwrap_or_else(host_name),
+        disk,
+        waker: waker.clone(),
+        stop: Arc::clone(&stop),
+        metrics: Metrics::new(&context.metrics)?,
+        health: context.health.clone(),
+    };
+    let producer = KafkaProducer::new(&config.kafka, config.buffer_bytes, waker.clone())?;
+    let (ended, mut end) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("agent-reader".into())
+        .spawn(move || {
+            let result = Engine::new(config, around, producer, Now::read()).and_then(|mut engine| engine.run());
+            // Held to the end: a second agent must not start before this one has written its last position.
+            drop(lock);
+            drop(ended.send(result));
+        })
+        .map_err(AgentError::Thread)?;
+    let result = tokio::select! {
+        result = &mut end => result,
+        () = context.stop.cancelled() => {
+            stop.store(true, Ordering::Release);
+            waker.wake();
+            end.await
+        }
+    };
+    result.unwrap_or(Err(AgentError::Panicked))
+}
+
+/// The machine's name.
+fn host_name() -> String {
+    let name = rustix::system::uname();
+    let name = name.nodename().to_string_lossy();
+    if name.is_empty() { "localhost".to_owned() } else { name.into_owned() }
+}

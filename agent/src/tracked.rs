@@ -1,0 +1,220 @@
+//! One generation of a file while the agent knows it.
+
+use std::{collections::VecDeque, fs::File, path::PathBuf, rc::Rc, time::Instant};
+
+use crate::{
+    checkpoint::{Extent, FileEntry, FileState},
+    identity::{Generation, Stat},
+    in_flight::InFlight,
+    limit::Limiter,
+    line_id::LineHasher,
+    record::Shape,
+};
+
+/// Bytes before an extent that are compared, to notice that a file was truncated and written again.
+pub(crate) const MARK: usize = 32;
+
+pub(crate) struct Tracked {
+    /// Number in the checkpoint, never used again.
+    pub(crate) id: u64,
+    pub(crate) input: usize,
+    pub(crate) dev: u64,
+    pub(crate) ino: u64,
+    pub(crate) birth: i64,
+    pub(crate) truncations: u32,
+    /// None until there are bytes to tell it from.
+    pub(crate) generation: Option<Generation>,
+    /// The name it was found under.
+    pub(crate) path: PathBuf,
+    /// Its name now, as far as known.
+    pub(crate) name: Option<PathBuf>,
+    pub(crate) file: Option<File>,
+    /// Whether its beginning was compared with the checkpoint since the agent started.
+    pub(crate) verified: bool,
+    pub(crate) last_used: u64,
+    /// Where reading began, if not at 0.
+    pub(crate) start: u64,
+    /// Begin of the first line that was not sent.
+    pub(crate) offset: u64,
+    /// Everything before it was looked at.
+    pub(crate) read_to: u64,
+    /// End of the acknowledged prefix.
+    pub(crate) position: u64,
+    /// Lines that end up to here are counted as read.
+    pub(crate) counted_to: u64,
+    /// Size when last looked at.
+    pub(crate) size: u64,
+    pub(crate) extents: VecDeque<Extent>,
+    /// Ends of lines that time decided, from `position` on.
+    pub(crate) boundaries: VecDeque<u64>,
+    /// The bytes before the last extent's end.
+    pub(crate) tail: Option<Vec<u8>>,
+    pub(crate) beginning: Option<(u32, u64)>,
+    pub(crate) long: Option<LongLine>,
+    /// `offset` is inside a line that is being split.
+    pub(crate) inside_line: bool,
+    pub(crate) in_flight: InFlight,
+    pub(crate) queued: Queued,
+    /// `inside_line` must be asked from the byte before.
+    pub(crate) fresh: bool,
+    /// Slot and number of an older generation under the same name, which is read first.
+    pub(crate) after: Option<(usize, u64)>,
+    /// Another file waits for this one's end.
+    pub(crate) followed: bool,
+    /// Since when everything is read.
+    pub(crate) ended: Option<Instant>,
+    /// The unterminated last line: the size at which it was seen, and since when.
+    pub(crate) partial: Option<(u64, Instant)>,
+    /// Not read before this time, after a failure.
+    pub(crate) retry_at: Option<Instant>,
+    pub(crate) failures: u32,
+    pub(crate) at_end: bool,
+    pub(crate) deleted: bool,
+    /// Its content was truncated away: nothing can be read again.
+    pub(crate) content_gone: bool,
+    /// Fully written to the checkpoint.
+    pub(crate) recorded: bool,
+    pub(crate) shape: Rc<Shape>,
+    pub(crate) limiters: Rc<[Rc<Limiter>]>,
+}
+
+/// A line longer than the limit whose end is not found yet; `read_to` is where the search goes on.
+#[derive(Clone)]
+pub(crate) struct LongLine {
+    pub(crate) start: u64,
+    /// None when the line is to be dropped.
+    pub(crate) hasher: Option<LineHasher>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Queued {
+    No,
+    /// To be looked at for new bytes.
+    Look,
+    /// Has bytes to read.
+    Read,
+}
+
+impl Tracked {
+    pub(crate) fn new(
+        id: u64,
+        input: usize,
+        stat: &Stat,
+        path: PathBuf,
+        shape: Rc<Shape>,
+        limiters: Rc<[Rc<Limiter>]>,
+    ) -> Self {
+        Self {
+            id,
+            input,
+            dev: stat.dev,
+            ino: stat.ino,
+            birth: stat.birth,
+            truncations: 0,
+            generation: None,
+            name: None,
+            path,
+            file: None,
+            verified: true,
+            last_used: 0,
+            start: 0,
+            offset: 0,
+            read_to: 0,
+            position: 0,
+            counted_to: 0,
+            size: stat.size,
+            extents: VecDeque::new(),
+            boundaries: VecDeque::new(),
+            tail: None,
+            beginning: None,
+            long: None,
+            inside_line: false,
+            in_flight: InFlight::default(),
+            queued: Queued::No,
+            fresh: true,
+            after: None,
+            followed: false,
+            ended: None,
+            partial: None,
+            retry_at: None,
+            failures: 0,
+            at_end: false,
+            deleted: false,
+            content_gone: false,
+            recorded: false,
+            shape,
+            limiters,
+        }
+    }
+
+    /// Takes over what the checkpoint knows.
+    pub(crate) fn restore(&mut self, state: &FileState) {
+        let entry = &state.entry;
+        (self.id, self.truncations, self.generation) = (entry.id, entry.truncations, Some(entry.generation));
+        (self.dev, self.ino, self.birth, self.start) = (entry.dev, entry.ino, entry.birth, entry.start);
+        self.extents = state.extents.iter().copied().collect();
+        self.boundaries = state.boundaries.iter().copied().collect();
+        self.beginning = state.beginning;
+        (self.position, self.counted_to, self.recorded, self.verified) = (state.position, state.position, true, false);
+        self.size = self.extents_end();
+        self.rewind();
+    }
+
+    /// Starts at `offset` instead of the beginning.
+    pub(crate) fn start_at(&mut self, offset: u64) {
+        (self.start, self.position, self.counted_to) = (offset, offset, offset);
+        self.rewind();
+    }
+
+    /// Back to the acknowledged prefix.
+    pub(crate) fn rewind(&mut self) {
+        (self.offset, self.read_to) = (self.position, self.position);
+        (self.long, self.partial, self.at_end) = (None, None, false);
+        (self.inside_line, self.fresh) = (false, true);
+    }
+
+    pub(crate) fn entry(&self, input: &str, generation: Generation) -> FileEntry {
+        FileEntry {
+            id: self.id,
+            generation,
+            dev: self.dev,
+            ino: self.ino,
+            birth: self.birth,
+            truncations: self.truncations,
+            start: self.start,
+            input: input.to_owned(),
+            path: self.path.clone(),
+        }
+    }
+
+    /// Up to where read times are written down.
+    pub(crate) fn extents_end(&self) -> u64 {
+        self.extents.back().map_or(self.position, |e| e.end.max(self.position))
+    }
+
+    /// The read time of a line whose terminator (or last byte) is before `end`.
+    pub(crate) fn time_of(&self, end: u64) -> i64 {
+        let extent = self.extents.iter().find(|e| end <= e.end).or(self.extents.back());
+        extent.map_or(0, |e| e.time_ms)
+    }
+
+    /// The next end of a line that time decided, after `offset`.
+    pub(crate) fn boundary_after(&self, offset: u64) -> Option<u64> {
+        self.boundaries.iter().copied().find(|b| *b > offset)
+    }
+
+    pub(crate) fn has_partial(&self) -> bool {
+        self.long.is_some() || self.offset < self.size
+    }
+
+    /// Moves the acknowledged prefix.
+    pub(crate) fn advance_to(&mut self, position: u64) {
+        self.position = self.position.max(position);
+        while self.extents.len() > 1 && self.extents[0].end <= self.position {
+            self.extents.pop_front();
+        }
+        while self.boundaries.front().is_some_and(|b| *b < self.position) {
+            self.boundaries.pop_front();
+        }
+    }
+}
