@@ -1,29 +1,48 @@
 //! A data directory: its lock, its checkpoints, its logs, its committer.
 
-use crate::{Log, LogConfig, OpenError, Options, PartitionDir, StatsSnapshot, TopicId};
-use std::{path::Path, sync::Arc};
+mod checkpoint;
+mod commit;
+mod delete;
+mod open;
+
+use crate::{
+    Committer, Log, LogConfig, OpenError, PartitionDir, StatsSnapshot, TopicId, log::OpenLog, names, shared::Shared,
+};
+use logmill_disk::{DiskLock, ReplaceSites, replace_file};
+use parking_lot::Mutex;
+use std::{path::Path, sync::Arc, thread::JoinHandle};
+
+const CLEAN_SHUTDOWN: ReplaceSites = ReplaceSites { data: "clean shutdown data", dir: "clean shutdown directory" };
 
 /// An open data directory. Dropping it without [`DataDir::close`] is like a crash without power cut.
-pub struct DataDir {}
+pub struct DataDir {
+    shared: Arc<Shared>,
+    found: Vec<PartitionDir>,
+    was_clean: bool,
+    lock: Mutex<Option<DiskLock>>,
+    committer: Mutex<Option<JoinHandle<()>>>,
+    /// One opening or deletion at a time.
+    changing: Mutex<()>,
+    deleted: Mutex<Vec<delete::Deleted>>,
+}
 
-#[allow(unused_variables)]
 impl DataDir {
-    /// Creates it if missing, locks it, reads the checkpoints and lists the partition directories. Opens no log.
-    pub fn open(path: &Path, options: Options) -> Result<Arc<DataDir>, OpenError> {
-        Err(OpenError::Closed)
-    }
     pub fn path(&self) -> &Path {
-        Path::new("")
+        &self.shared.root
     }
+
     /// The partition directories found on opening.
     pub fn found(&self) -> &[PartitionDir] {
-        &[]
+        &self.found
     }
+
     /// Whether the last broker closed it.
     pub fn was_clean(&self) -> bool {
-        false
+        self.was_clean
     }
-    /// Opens the log of a partition, creating it if missing and recovering it; the same `Arc` if it is open already.
+
+    /// Opens the log of a partition, creating it if missing and recovering it; the same `Arc` if it is open already. Waits for the disk when there
+    /// is something to recover.
     pub fn open_log(
         &self,
         topic: &str,
@@ -31,36 +50,146 @@ impl DataDir {
         topic_id: TopicId,
         config: Arc<LogConfig>,
     ) -> Result<Arc<Log>, OpenError> {
-        Err(OpenError::Closed)
+        if !names::is_topic_name(topic) || partition < 0 {
+            return Err(OpenError::InvalidTopic { topic: topic.to_owned() });
+        }
+        let key = (topic.to_owned(), partition);
+        let _one = self.changing.lock();
+        if self.lock.lock().is_none() {
+            return Err(OpenError::Closed);
+        }
+        if let Some(log) = self.shared.logs.read().get(&key) {
+            if log.topic_id() != topic_id {
+                return Err(OpenError::TopicIdMismatch {
+                    path: log.dir().to_owned(),
+                    found: names::print_topic_id(&log.topic_id()),
+                    expected: names::print_topic_id(&topic_id),
+                });
+            }
+            return Ok(Arc::clone(log));
+        }
+        let dir = names::partition_dir(&self.shared.root, topic, partition);
+        if !self.shared.options.disk.is_dir(&dir) {
+            // Checkpoints must not speak of an earlier log of this name.
+            self.shared.forget(std::slice::from_ref(&key)).map_err(OpenError::io(&self.shared.root))?;
+        }
+        let open = {
+            let stored = self.shared.stored.lock();
+            OpenLog {
+                topic: topic.to_owned(),
+                partition,
+                topic_id,
+                config,
+                recovery_point: stored.recovery_points.get(&key).copied(),
+                log_start: stored.log_starts.get(&key).copied(),
+                fence: stored.fences.get(&key).copied(),
+                clean: self.was_clean,
+            }
+        };
+        let log = open.open(&self.shared)?;
+        self.shared.clear_fence(&key)?;
+        self.shared.logs.write().insert(key, Arc::clone(&log));
+        Ok(log)
     }
+
     pub fn log(&self, topic: &str, partition: i32) -> Option<Arc<Log>> {
-        None
+        self.shared.logs.read().get(&(topic.to_owned(), partition)).cloned()
     }
+
+    /// All open logs, sorted by topic and partition.
     pub fn logs(&self) -> Vec<Arc<Log>> {
-        Vec::new()
+        self.shared.all_logs()
     }
-    /// Durably renames the partition directory (open or not) to `<topic>-<partition>.<uuid>-delete`; its files go later. Waits for a sync.
-    pub fn delete_log(&self, topic: &str, partition: i32) -> Result<(), OpenError> {
-        Ok(())
-    }
-    /// Retention on every log, removal of what was deleted long enough ago, expiry of producers. To be called now and then (Kafka: every 5 min),
-    /// on a thread that may wait for the disk. Errors are logged and counted; returns how many segments went.
-    pub fn housekeeping(&self) -> usize {
-        0
-    }
-    /// Syncs what is dirty, on this thread; returns how many partitions were dirty. The committer's thread does this by itself.
-    pub fn commit(&self) -> usize {
-        0
-    }
-    /// Writes the checkpoints now (after syncing what they promise).
-    pub fn write_checkpoints(&self) -> Result<(), OpenError> {
-        Ok(())
-    }
+
     pub fn stats(&self) -> StatsSnapshot {
-        StatsSnapshot::default()
+        self.shared.stats.snapshot()
     }
-    /// Refuses further appends, commits, snapshots producers, writes checkpoints and the clean-shutdown mark. Waits for syncs.
+
+    /// Retention on every log, removal of what was deleted long enough ago, expiry of producers. To be called now and then (Kafka: every 5 min),
+    /// on a thread that may wait for the disk. Errors are logged; returns how many segments went.
+    pub fn housekeeping(&self) -> usize {
+        let now = self.shared.options.clock.now_ms();
+        let expiration = i64::try_from(self.shared.options.producer_expiration.as_millis()).unwrap_or(i64::MAX);
+        let mut advanced = Vec::new();
+        for log in self.logs() {
+            log.expire_producers(now.saturating_sub(expiration));
+            match log.advance_by_retention(now) {
+                Ok(true) => advanced.push(log),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(log = log.name(), %error, "retention failed"),
+            }
+        }
+        let mut removed = 0;
+        if !advanced.is_empty() {
+            match self.shared.write_log_starts() {
+                Ok(()) => {
+                    for log in advanced {
+                        match log.remove_below_start() {
+                            Ok(count) => removed += count,
+                            Err(error) => tracing::warn!(log = log.name(), %error, "cannot remove old segments"),
+                        }
+                    }
+                }
+                Err(error) => tracing::error!(%error, "cannot write the log start checkpoint: old segments stay"),
+            }
+        }
+        self.remove_deleted();
+        removed
+    }
+
+    /// Refuses further appends, commits, snapshots producers, writes checkpoints and the clean-shutdown mark. Waits for syncs. Fails (and leaves no
+    /// mark) if anything could not be made durable. A second call does nothing.
     pub fn close(&self) -> Result<(), OpenError> {
+        let _one = self.changing.lock();
+        let Some(_lock) = self.lock.lock().take() else { return Ok(()) };
+        self.stop_committer();
+        let logs = self.logs();
+        for log in &logs {
+            log.begin_close();
+        }
+        let error = || OpenError::io(&self.shared.root);
+        self.shared.commit();
+        let closed = self.shared.checkpoint(true).and_then(|()| self.shared.write_log_starts());
+        let undone = logs.iter().filter(|log| log.fenced_at().is_some() || log.has_unsynced()).count();
+        self.shared.logs.write().clear();
+        closed.map_err(error())?;
+        if undone > 0 {
+            let source = std::io::Error::other(format!("{undone} logs could not be made durable"));
+            return Err(error()(source));
+        }
+        let path = self.shared.root.join(names::CLEAN_SHUTDOWN);
+        replace_file(&*self.shared.options.disk, &path, b"{\"version\":0,\"brokerEpoch\":-1}", CLEAN_SHUTDOWN)
+            .map_err(OpenError::io(&path))
+    }
+
+    fn start_committer(&self) -> Result<(), OpenError> {
+        if self.shared.options.committer == Committer::Thread {
+            let shared = Arc::clone(&self.shared);
+            let thread = std::thread::Builder::new().name("log-commit".into()).spawn(move || shared.run_committer());
+            *self.committer.lock() = Some(thread.map_err(OpenError::io(&self.shared.root))?);
+        }
         Ok(())
+    }
+
+    fn stop_committer(&self) {
+        {
+            let mut queue = self.shared.queue.lock();
+            queue.stop = true;
+            self.shared.wake.notify_all();
+        }
+        if let Some(thread) = self.committer.lock().take() {
+            // A panic there has been printed; the commit below finds what it left.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for DataDir {
+    fn drop(&mut self) {
+        self.stop_committer();
+        for log in self.logs() {
+            log.begin_close();
+        }
+        self.shared.logs.write().clear();
     }
 }

@@ -8,12 +8,33 @@
 //! - After a failed sync nothing past the last durable offset is acknowledged or, after a restart, believed.
 //! - Everything before the recovery point is durable, its index entries included: recovery reads only what is past it.
 //! - Segment files grow only; a position below the high watermark never changes its bytes.
+//! - The log start is durable before anything below it goes; checkpoints speak only of logs that exist.
+//!
+//! Locks are taken in this order: `DataDir::changing`, `Log::maintenance`, `Shared::committing`, `Log::state`, `Log::segments`, a segment's
+//! parts; `Shared::queue`, `Log::boundaries` and `Shared::space` are leaves. `Shared::stored` and `Shared::logs` are never held while a log's state is taken.
 
 mod api;
+mod batch_scan;
+mod checkpoint_file;
 mod clock;
+mod commit_choice;
 mod config;
+mod data_dir;
 mod error;
+mod leader_epochs;
+mod log;
+mod names;
 mod options;
+mod producer_snapshot;
+mod producers;
+mod segment;
+mod shared;
+mod space;
+mod sparse_index;
+mod stats;
+
+#[cfg(test)]
+mod tests;
 
 pub use api::{
     AppendAs, Appended, LogListener, Origin, PartitionDir, ReadLimit, ReadSlice, StatsSnapshot, TimestampOffset,
@@ -25,6 +46,3 @@ pub use data_dir::DataDir;
 pub use error::{AppendError, MaintenanceError, OpenError, ReadError};
 pub use log::Log;
 pub use options::{Committer, Durability, GroupCommit, Options};
-
-mod data_dir;
-mod log;

@@ -1,99 +1,234 @@
-//! One partition's log.
+//! One partition's log: its state and the lock-free views of it.
+
+mod append;
+mod checkpoint;
+mod commit;
+mod read;
+mod recovery;
+mod retention;
+mod time;
+mod truncate;
+
+pub(crate) use checkpoint::Prepared;
+pub(crate) use commit::Ticket;
+pub(crate) use recovery::OpenLog;
 
 use crate::{
-    AppendAs, AppendError, Appended, LogConfig, LogListener, MaintenanceError, ReadError, ReadLimit, ReadSlice,
-    TimestampOffset, TopicId,
+    LogConfig, LogListener, TopicId, leader_epochs::LeaderEpochs, producers::Producers, segment::Segment,
+    shared::Shared,
 };
-use std::sync::Arc;
+use logmill_disk::{Disk, DiskFile};
+use parking_lot::{Mutex, RwLock};
+use std::{
+    path::Path,
+    sync::{
+        Arc, OnceLock, Weak,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+};
 
 /// A partition's log. All methods may be called from any thread; none waits for a sync except where it says so.
-pub struct Log {}
+pub struct Log {
+    me: Weak<Log>,
+    shared: Arc<Shared>,
+    topic: Box<str>,
+    partition: i32,
+    topic_id: TopicId,
+    dir: Box<Path>,
+    config: RwLock<Arc<LogConfig>>,
+    listener: OnceLock<Arc<dyn LogListener>>,
+    high_watermark: AtomicI64,
+    log_end: AtomicI64,
+    log_start: AtomicI64,
+    /// -1 while no sync failed.
+    fenced_at: AtomicI64,
+    /// As of the last written checkpoint (or recovery).
+    recovery_point: AtomicI64,
+    /// Whether a checkpoint would say something new.
+    touched: AtomicBool,
+    /// Ascending; the last is the active one. Never empty.
+    segments: RwLock<Vec<Arc<Segment>>>,
+    state: Mutex<State>,
+    /// Recent batch boundaries, where consumers at the end of the log read on.
+    boundaries: Mutex<Boundaries>,
+    /// One retention run, deletion or truncation at a time.
+    maintenance: Mutex<()>,
+}
 
-#[allow(unused_variables)]
+/// What appends change.
+struct State {
+    phase: Phase,
+    /// The file may hold a part of a write that failed: to be fenced.
+    broken: bool,
+    producers: Producers,
+    epochs: LeaderEpochs,
+    /// Log files with bytes not yet synced.
+    dirty_files: Vec<Arc<dyn DiskFile>>,
+    /// Whether the active segment's is among them.
+    active_dirty: bool,
+    /// Names in the partition directory are not durable.
+    new_names: bool,
+    /// Nor is the directory's own, nor its metadata file.
+    new_partition: bool,
+    /// In the committer's queue.
+    queued: bool,
+    /// Counts truncations: a commit begun before one says nothing about what came after.
+    truncations: u64,
+    /// Blocks of the active segment reserved up to here.
+    allocated: u64,
+    /// Largest timestamp of the active segment's first batch, once known.
+    first_timestamp: Option<i64>,
+    /// Producer snapshots on disk, ascending.
+    snapshots: Vec<i64>,
+    bytes_since_snapshot: u64,
+    /// Base offsets of sealed segments whose indexes, and offsets of snapshots that, no checkpoint has synced yet.
+    unsynced_indexes: Vec<i64>,
+    unsynced_snapshots: Vec<i64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    /// Takes no appends any more; what is dirty still gets committed.
+    Closing,
+    /// Its directory has gone.
+    Deleted,
+}
+
+/// A small ring of known batch boundaries: offset, segment, position.
+#[derive(Default)]
+struct Boundaries {
+    ring: [Option<Boundary>; 8],
+    next: usize,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Boundary {
+    offset: i64,
+    segment: i64,
+    position: u64,
+}
+
+impl Boundaries {
+    fn push(&mut self, boundary: Boundary) {
+        if !self.ring.contains(&Some(boundary)) {
+            self.ring[self.next] = Some(boundary);
+            self.next = (self.next + 1) % self.ring.len();
+        }
+    }
+
+    fn position(&self, segment: i64, offset: i64) -> Option<u64> {
+        let known = self.ring.iter().flatten().find(|known| known.offset == offset && known.segment == segment);
+        known.map(|known| known.position)
+    }
+}
+
 impl Log {
     pub fn topic(&self) -> &str {
-        ""
+        &self.topic
     }
+
     pub fn partition(&self) -> i32 {
-        0
+        self.partition
     }
+
     pub fn topic_id(&self) -> TopicId {
-        [0; 16]
+        self.topic_id
     }
+
     pub fn config(&self) -> Arc<LogConfig> {
-        Arc::default()
+        Arc::clone(&self.config.read())
     }
+
     /// Takes effect with the next append or retention run.
-    pub fn set_config(&self, config: Arc<LogConfig>) {}
-    /// At most one, set once, before the first append.
-    pub fn set_listener(&self, listener: Arc<dyn LogListener>) {}
+    pub fn set_config(&self, config: Arc<LogConfig>) {
+        *self.config.write() = config;
+    }
+
+    /// At most one, set once, before the first append; later ones are ignored.
+    pub fn set_listener(&self, listener: Arc<dyn LogListener>) {
+        let _ = self.listener.set(listener);
+    }
 
     /// First offset not yet durable (page-cache mode: not yet written). Lock-free.
     pub fn high_watermark(&self) -> i64 {
-        0
+        self.high_watermark.load(Ordering::Acquire)
     }
+
     /// Offset of the next record. Lock-free.
     pub fn log_end_offset(&self) -> i64 {
-        0
+        self.log_end.load(Ordering::Acquire)
     }
+
     /// First offset that can be read. Lock-free.
     pub fn log_start_offset(&self) -> i64 {
-        0
+        self.log_start.load(Ordering::Acquire)
     }
-    /// The last durable offset + 1 if a sync failed since the start: takes no appends any more.
+
+    /// The durable end if a sync failed since the start: the log takes no appends any more. Lock-free.
     pub fn fenced_at(&self) -> Option<i64> {
-        None
+        Some(self.fenced_at.load(Ordering::Acquire)).filter(|offset| *offset >= 0)
     }
+
+    /// Everything before it was durable, indexes included, when the last checkpoint was written.
+    pub fn recovery_point(&self) -> i64 {
+        self.recovery_point.load(Ordering::Acquire)
+    }
+
     /// The newest epoch batches were appended with.
     pub fn latest_epoch(&self) -> Option<i32> {
-        None
+        self.state.lock().epochs.latest()
     }
+
     /// OffsetForLeaderEpoch: the largest epoch ≤ `epoch` and its end offset.
     pub fn end_offset_for_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
-        None
+        let state = self.state.lock();
+        state.epochs.end_offset_for(epoch, self.log_end_offset())
     }
+
     /// Bytes in all segments.
     pub fn size_bytes(&self) -> u64 {
-        0
+        let segments = self.segments.read();
+        segments.iter().map(|segment| segment.size(self.disk(), &self.dir).unwrap_or(0)).sum()
     }
 
-    /// Appends one or more whole batches (v2), whose CRCs the caller has checked: sets offsets, leader epoch and, with LogAppendTime, timestamps
-    /// in place and writes them as they are. All or nothing. Not durable yet: see [`Appended`].
-    pub fn append(&self, batches: &mut [u8], as_: AppendAs) -> Result<Appended, AppendError> {
-        Err(AppendError::Closed)
+    /// Producer ids with remembered state.
+    pub fn producer_count(&self) -> usize {
+        self.state.lock().producers.len()
     }
 
-    /// Whole batches from the one that holds `offset`, up to `max_bytes`, never past the limit. `None` at the limit, or if the first batch is larger than
-    /// `max_bytes` and `min_one_batch` is false.
-    pub fn read(
-        &self,
-        offset: i64,
-        max_bytes: u64,
-        limit: ReadLimit,
-        min_one_batch: bool,
-    ) -> Result<Option<ReadSlice>, ReadError> {
-        Err(ReadError::Closed)
+    /// `<topic>-<partition>`, for messages.
+    pub(crate) fn name(&self) -> String {
+        format!("{}-{}", self.topic, self.partition)
     }
 
-    /// The first record (below the high watermark) whose timestamp is ≥ `timestamp`.
-    pub fn offset_for_time(&self, timestamp: i64) -> Result<Option<TimestampOffset>, ReadError> {
-        Ok(None)
-    }
-    /// The record (below the high watermark) with the largest timestamp, the first of them.
-    pub fn max_timestamp(&self) -> Result<Option<TimestampOffset>, ReadError> {
-        Ok(None)
+    pub(crate) fn key(&self) -> (String, i32) {
+        (self.topic.to_string(), self.partition)
     }
 
-    /// Applies `retention.ms` and `retention.bytes` at `now_ms`; returns how many segments went. Waits for a sync.
-    pub fn delete_old_segments(&self, now_ms: i64) -> Result<usize, MaintenanceError> {
-        Ok(0)
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
     }
-    /// DeleteRecords: moves the log start to `offset` (-1: the high watermark), durably, and returns the new log start. Waits for a sync.
-    pub fn delete_records_before(&self, offset: i64) -> Result<i64, MaintenanceError> {
-        Ok(0)
+
+    fn disk(&self) -> &dyn Disk {
+        &*self.shared.options.disk
     }
-    /// Cuts everything at and past `offset`, durably (the log end becomes the start of the batch that holds it). Waits for a sync.
-    pub fn truncate_to(&self, offset: i64) -> Result<(), MaintenanceError> {
-        Ok(())
+
+    /// The segment appends go to.
+    fn active(&self) -> Arc<Segment> {
+        let segments = self.segments.read();
+        match segments.last() {
+            Some(active) => Arc::clone(active),
+            // Never empty; an empty segment at the log's end is what would be made.
+            None => Arc::new(Segment::new(self.log_end_offset())),
+        }
+    }
+
+    /// The segment that holds `offset`, and the base offset of the next.
+    fn segment_of(&self, offset: i64) -> Option<(Arc<Segment>, Option<i64>)> {
+        let segments = self.segments.read();
+        let after = segments.partition_point(|segment| segment.base_offset <= offset);
+        let segment = segments.get(after.checked_sub(1)?)?;
+        Some((Arc::clone(segment), segments.get(after).map(|next| next.base_offset)))
     }
 }

@@ -1,0 +1,111 @@
+//! Walking the batches of a segment file: by headers alone, or whole with their CRCs.
+
+use logmill_disk::DiskFile;
+use logmill_protocol::records::{Batch, BatchHeader, HEADER_BYTES};
+use std::{io, ops::ControlFlow};
+
+/// Read ahead while walking headers; an index entry is never farther away than this and a batch.
+const HEADER_BLOCK: usize = 4096;
+
+/// A batch's place in its segment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found {
+    pub position: u64,
+    pub header: BatchHeader,
+}
+
+impl Found {
+    /// Where the next batch begins.
+    pub(crate) fn end(&self) -> u64 {
+        self.position.saturating_add(self.header.total_len() as u64)
+    }
+}
+
+/// Calls `visit` for each batch from `position` to `end` (positions of batch boundaries) until it breaks. A damaged or cut header is an error.
+pub(crate) fn walk_headers<B>(
+    file: &dyn DiskFile,
+    position: u64,
+    end: u64,
+    mut visit: impl FnMut(Found) -> ControlFlow<B>,
+) -> io::Result<Option<B>> {
+    let mut block = [0; HEADER_BLOCK];
+    let (mut block_at, mut block_len) = (position, 0usize);
+    let mut at = position;
+    while at < end {
+        let mut within = usize::try_from(at - block_at).unwrap_or(usize::MAX);
+        if block_len < HEADER_BYTES || within > block_len - HEADER_BYTES {
+            let want = usize::try_from(end - at).unwrap_or(usize::MAX).min(HEADER_BLOCK);
+            file.read_exact_at(&mut block[..want], at)?;
+            (block_at, block_len, within) = (at, want, 0);
+        }
+        let header = BatchHeader::parse(&block[within..block_len]).map_err(|e| damaged(at, &e))?;
+        let found = Found { position: at, header };
+        if found.end() > end {
+            return Err(damaged(at, &format!("batch of {} bytes goes past the end at {end}", header.total_len())));
+        }
+        if let ControlFlow::Break(value) = visit(found) {
+            return Ok(Some(value));
+        }
+        at = found.end();
+    }
+    Ok(None)
+}
+
+pub(crate) fn damaged(position: u64, reason: &dyn std::fmt::Display) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("at position {position}: {reason}"))
+}
+
+/// Reads whole batches one after another, checking CRCs: for recovery.
+pub(crate) struct BatchReader<'a> {
+    file: &'a dyn DiskFile,
+    end: u64,
+    buffer: Vec<u8>,
+    start: usize,
+    /// Of `buffer[start]` in the file.
+    position: u64,
+}
+
+impl<'a> BatchReader<'a> {
+    const BLOCK: usize = 256 << 10;
+
+    pub(crate) fn new(file: &'a dyn DiskFile, position: u64, end: u64) -> Self {
+        Self { file, end, buffer: Vec::new(), start: 0, position }
+    }
+
+    /// The next whole, undamaged batch; `None` at the end or at the first that is not (`position` says where).
+    pub(crate) fn next_valid(&mut self) -> io::Result<Option<Found>> {
+        let left = self.end.saturating_sub(self.position);
+        if left < HEADER_BYTES as u64 {
+            return Ok(None);
+        }
+        self.fill(HEADER_BYTES)?;
+        let Ok(header) = BatchHeader::parse(&self.buffer[self.start..]) else { return Ok(None) };
+        let len = header.total_len();
+        if len as u64 > left || header.last_offset_delta < 0 || header.base_offset < 0 {
+            return Ok(None);
+        }
+        self.fill(len)?;
+        let bytes = &self.buffer[self.start..self.start + len];
+        if (Batch { header, bytes }).check_crc().is_err() {
+            return Ok(None);
+        }
+        let found = Found { position: self.position, header };
+        self.start += len;
+        self.position += len as u64;
+        Ok(Some(found))
+    }
+
+    /// Has at least `len` bytes (known to be in the file) ready at `start`.
+    fn fill(&mut self, len: usize) -> io::Result<()> {
+        let ready = self.buffer.len() - self.start;
+        if ready >= len {
+            return Ok(());
+        }
+        self.buffer.drain(..self.start);
+        self.start = 0;
+        let left = usize::try_from(self.end - self.position).unwrap_or(usize::MAX);
+        let want = len.max(Self::BLOCK).min(left);
+        self.buffer.resize(want, 0);
+        self.file.read_exact_at(&mut self.buffer[ready..], self.position + ready as u64)
+    }
+}

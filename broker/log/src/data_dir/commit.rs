@@ -1,0 +1,145 @@
+//! Group commit: everything dirty at once, while the next ones gather.
+
+use super::DataDir;
+use crate::{commit_choice::Method, log::Ticket, shared::Shared};
+use std::{io, sync::Arc, sync::atomic::Ordering};
+
+impl DataDir {
+    /// Syncs what is dirty, on this thread, and writes checkpoints if they are due; returns how many partitions were dirty. The committer's thread
+    /// does this by itself.
+    pub fn commit(&self) -> usize {
+        let committed = self.shared.commit();
+        self.shared.checkpoint_if_due();
+        committed
+    }
+}
+
+impl Shared {
+    /// The committer's thread: woken by appends, never by time.
+    pub(crate) fn run_committer(&self) {
+        loop {
+            {
+                let mut queue = self.queue.lock();
+                while queue.dirty.is_empty() && !queue.checkpoint && !queue.stop {
+                    self.wake.wait(&mut queue);
+                }
+                if queue.stop {
+                    return;
+                }
+            }
+            self.commit();
+            self.checkpoint_if_due();
+        }
+    }
+
+    fn checkpoint_if_due(&self) {
+        self.queue.lock().checkpoint = false;
+        if self.since_checkpoint.load(Ordering::Relaxed) >= self.options.recovery_point_bytes
+            && let Err(error) = self.checkpoint(false)
+        {
+            tracing::error!(%error, root = %self.root.display(), "cannot write the recovery points");
+        }
+    }
+
+    pub(crate) fn commit(&self) -> usize {
+        let mut costs = self.committing.lock();
+        let dirty = std::mem::take(&mut self.queue.lock().dirty);
+        let mut tickets = Vec::with_capacity(dirty.len());
+        let mut fenced = false;
+        for log in dirty {
+            match log.take_ticket() {
+                Ok(Some(ticket)) => tickets.push(ticket),
+                Ok(None) => {}
+                Err(_) => fenced |= log.fence(),
+            }
+        }
+        if tickets.is_empty() {
+            if fenced {
+                self.record_fences();
+            }
+            return 0;
+        }
+        let syncs = tickets.iter().map(Ticket::syncs).sum();
+        let method = costs.choose(syncs, self.options.group_commit, self.file_system.is_some());
+        let start = self.options.clock.elapsed();
+        fenced |= match (method, &self.file_system) {
+            (Method::Syncfs, Some(file_system)) => match file_system.syncfs("commit syncfs") {
+                Ok(()) => {
+                    tickets.iter().for_each(|ticket| ticket.log.committed(ticket));
+                    false
+                }
+                Err(error) => {
+                    self.syncfs_failed(&error, tickets.iter().map(|ticket| &ticket.log));
+                    true
+                }
+            },
+            _ => self.sync_one_by_one(&tickets),
+        };
+        let took = self.options.clock.elapsed().saturating_sub(start);
+        costs.measured(method, syncs, took);
+        self.stats.commit(tickets.len(), method == Method::Syncfs, took);
+        if fenced {
+            self.record_fences();
+        }
+        tickets.len()
+    }
+
+    /// Each log is told as soon as its own is durable. Returns whether any was fenced.
+    fn sync_one_by_one(&self, tickets: &[Ticket]) -> bool {
+        let disk = &*self.options.disk;
+        let root = if tickets.iter().any(|ticket| ticket.partition) {
+            disk.sync_dir(&self.root, "commit data directory")
+        } else {
+            Ok(())
+        };
+        let mut fenced = false;
+        for ticket in tickets {
+            let synced = match &root {
+                Err(e) if ticket.partition => Err(io::Error::new(e.kind(), e.to_string())),
+                _ => self.sync_ticket(ticket),
+            };
+            match synced {
+                Ok(()) => ticket.log.committed(ticket),
+                Err(error) => {
+                    self.stats.failed_syncs.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(log = ticket.log.name(), %error, "sync failed");
+                    fenced |= ticket.log.fence();
+                }
+            }
+        }
+        fenced
+    }
+
+    fn sync_ticket(&self, ticket: &Ticket) -> io::Result<()> {
+        let disk = &*self.options.disk;
+        for file in &ticket.files {
+            file.sync_data("commit file")?;
+        }
+        if ticket.partition {
+            disk.open(&ticket.partition_metadata(), false)?.sync_data("commit partition metadata")?;
+        }
+        if ticket.names || ticket.partition {
+            disk.sync_dir(ticket.log.dir(), "commit partition directory")?;
+        }
+        Ok(())
+    }
+
+    /// The error is reported once, whoever's data were lost: every log that has anything unsynced is fenced.
+    pub(crate) fn syncfs_failed<'a>(&self, error: &io::Error, committing: impl Iterator<Item = &'a Arc<crate::Log>>) {
+        self.stats.failed_syncs.fetch_add(1, Ordering::Relaxed);
+        tracing::error!(%error, root = %self.root.display(), "sync of the file system failed");
+        for log in committing {
+            log.fence();
+        }
+        for log in self.all_logs().iter().filter(|log| log.has_unsynced()) {
+            log.fence();
+        }
+    }
+}
+
+impl Ticket {
+    /// Syncs it takes one by one.
+    fn syncs(&self) -> usize {
+        self.files.len() + usize::from(self.names || self.partition) + usize::from(self.partition)
+    }
+}

@@ -1,0 +1,76 @@
+//! Deleting logs: the name goes at once and durably, the files later.
+
+use super::DataDir;
+use crate::{OpenError, checkpoint_file::PartitionKey, names};
+use std::path::PathBuf;
+
+/// A renamed directory, to be removed at `due_ms`.
+pub(super) struct Deleted {
+    pub path: PathBuf,
+    pub due_ms: i64,
+}
+
+impl DataDir {
+    /// Durably renames the partition directory (open or not) to `<topic>-<partition>.<uuid>-delete`; its files go later. Waits for a sync.
+    /// A directory that is missing is deleted already.
+    pub fn delete_log(&self, topic: &str, partition: i32) -> Result<(), OpenError> {
+        self.delete_logs(&[(topic.to_owned(), partition)])
+    }
+
+    /// The same for many, with one sync.
+    pub fn delete_logs(&self, logs: &[PartitionKey]) -> Result<(), OpenError> {
+        let _one = self.changing.lock();
+        let root = &self.shared.root;
+        let disk = &*self.shared.options.disk;
+        let now = self.shared.options.clock.now_ms();
+        let mut delays = Vec::new();
+        for key in logs {
+            let log = self.shared.logs.write().remove(key);
+            let delay = log.as_ref().map_or(0, |log| log.config().file_delete_delay.as_millis());
+            delays.push(i64::try_from(delay).unwrap_or(i64::MAX));
+            if let Some(log) = log {
+                log.mark_deleted();
+            }
+        }
+        // A later log of the same name must not be taken for this one.
+        self.shared.forget(logs).map_err(OpenError::io(root))?;
+        for ((topic, partition), delay) in logs.iter().zip(delays) {
+            let from = names::partition_dir(root, topic, *partition);
+            if !disk.is_dir(&from) {
+                continue;
+            }
+            let to = self.unused_name(topic, *partition, now);
+            disk.rename(&from, &to).map_err(OpenError::io(&from))?;
+            self.deleted.lock().push(Deleted { path: to, due_ms: now.saturating_add(delay) });
+        }
+        disk.sync_dir(root, "delete partition").map_err(OpenError::io(root))
+    }
+
+    fn unused_name(&self, topic: &str, partition: i32, now: i64) -> PathBuf {
+        let mut unique = u128::from(now.unsigned_abs()) << 64;
+        loop {
+            let path = names::deleted_dir(&self.shared.root, topic, partition, unique);
+            if !self.shared.options.disk.exists(&path) {
+                return path;
+            }
+            unique += 1;
+        }
+    }
+
+    /// Removes the directories whose time has come. What fails is tried again next time.
+    pub(super) fn remove_deleted(&self) {
+        let now = self.shared.options.clock.now_ms();
+        let due: Vec<Deleted> = {
+            let mut deleted = self.deleted.lock();
+            let (due, later) = std::mem::take(&mut *deleted).into_iter().partition(|one| one.due_ms <= now);
+            *deleted = later;
+            due
+        };
+        for one in due {
+            if let Err(error) = self.shared.options.disk.remove_dir_all(&one.path) {
+                tracing::warn!(path = %one.path.display(), %error, "cannot remove a deleted log");
+                self.deleted.lock().push(one);
+            }
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The log's side of a checkpoint: what must be durable before the recovery point may move.
+
+use super::{Log, Phase, State};
+use crate::{Durability, checkpoint_file::print_epochs, names, producer_snapshot};
+use std::{
+    io,
+    path::PathBuf,
+    sync::{Arc, atomic::Ordering},
+};
+
+/// Appended bytes after which a checkpoint also writes the producers' state: bounds the headers a recovery reads for it.
+const SNAPSHOT_BYTES: u64 = 16 << 20;
+
+/// One log's part of a checkpoint, written but not synced.
+pub(crate) struct Prepared {
+    pub log: Arc<Log>,
+    /// The recovery point, once everything here is durable.
+    pub offset: i64,
+    /// Files to sync.
+    pub files: Vec<PathBuf>,
+    /// To be renamed once synced: `leader-epoch-checkpoint`.
+    pub rename: Option<(PathBuf, PathBuf)>,
+    indexes: Vec<i64>,
+    snapshots: Vec<i64>,
+}
+
+impl Log {
+    /// Writes index entries, producer state and epochs; `None` if the last checkpoint said it all. `closing`: the log will not be appended to.
+    pub(crate) fn prepare_checkpoint(self: &Arc<Self>, closing: bool) -> io::Result<Option<Prepared>> {
+        let mut state = self.state.lock();
+        if state.phase == Phase::Deleted || self.fenced_at().is_some() || state.broken {
+            return Ok(None);
+        }
+        if !self.touched.swap(false, Ordering::AcqRel) {
+            return Ok(None);
+        }
+        let prepared = self.prepare(&mut state, closing);
+        if prepared.is_err() {
+            self.touched.store(true, Ordering::Release);
+        }
+        prepared.map(Some)
+    }
+
+    fn prepare(self: &Arc<Self>, state: &mut State, closing: bool) -> io::Result<Prepared> {
+        let log_end = self.log_end_offset();
+        let page_cache = self.shared.options.durability == Durability::PageCache;
+        let offset = if page_cache { log_end } else { self.high_watermark() };
+        let active = self.active();
+        let size = active.size(self.disk(), &self.dir)?;
+        if size > 0 {
+            active.with_indexes(self.disk(), &self.dir, |indexes| {
+                if closing {
+                    indexes.add_time(active.base_offset);
+                }
+                indexes.flush(self.disk(), &self.dir, active.base_offset)
+            })?;
+            if closing && state.allocated > size {
+                active.file(self.disk(), &self.dir)?.set_len(size)?;
+            }
+        }
+        if closing || state.bytes_since_snapshot >= SNAPSHOT_BYTES {
+            self.snapshot_producers(state, log_end)?;
+        }
+        let rename = if state.epochs.take_dirty() {
+            let path = self.dir.join(names::LEADER_EPOCHS);
+            let temporary = self.dir.join(format!("{}.tmp", names::LEADER_EPOCHS));
+            if let Err(e) = self.write_new(&temporary, print_epochs(state.epochs.entries()).as_bytes()) {
+                state.epochs.mark_dirty();
+                return Err(e);
+            }
+            Some((temporary, path))
+        } else {
+            None
+        };
+        let mut indexes = std::mem::take(&mut state.unsynced_indexes);
+        let snapshots = std::mem::take(&mut state.unsynced_snapshots);
+        let mut files = Vec::new();
+        for base in indexes.iter().copied().chain((size > 0).then_some(active.base_offset)) {
+            files.push(names::segment_file(&self.dir, base, names::INDEX));
+            files.push(names::segment_file(&self.dir, base, names::TIME_INDEX));
+            if page_cache {
+                files.push(names::segment_file(&self.dir, base, names::LOG));
+            }
+        }
+        files.extend(snapshots.iter().map(|offset| names::segment_file(&self.dir, *offset, names::SNAPSHOT)));
+        files.extend(rename.iter().map(|(temporary, _)| temporary.clone()));
+        if page_cache {
+            files.push(self.dir.join(names::PARTITION_METADATA));
+            state.dirty_files.clear();
+            state.active_dirty = false;
+        }
+        indexes.retain(|base| *base != active.base_offset);
+        Ok(Prepared { log: Arc::clone(self), offset, files, rename, indexes, snapshots })
+    }
+
+    /// The state of all producers now, which must be that before `offset`.
+    pub(super) fn snapshot_producers(&self, state: &mut State, offset: i64) -> io::Result<()> {
+        if state.snapshots.last() == Some(&offset) {
+            return Ok(());
+        }
+        let path = names::segment_file(&self.dir, offset, names::SNAPSHOT);
+        self.write_new(&path, &producer_snapshot::encode(&state.producers))?;
+        state.snapshots.push(offset);
+        state.unsynced_snapshots.push(offset);
+        state.bytes_since_snapshot = 0;
+        Ok(())
+    }
+
+    pub(super) fn write_new(&self, path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
+        let file = self.disk().open(path, true)?;
+        file.set_len(0)?;
+        file.write_all_at(bytes, 0)
+    }
+
+    /// Segments that retention or deletion may have taken since: their files need no sync.
+    pub(crate) fn checkpoint_durable(&self, prepared: &Prepared) {
+        self.recovery_point.fetch_max(prepared.offset, Ordering::AcqRel);
+    }
+
+    /// The checkpoint failed: all of it is to be done again.
+    pub(crate) fn checkpoint_failed(&self, prepared: &Prepared) {
+        let mut state = self.state.lock();
+        state.unsynced_indexes.extend(&prepared.indexes);
+        state.unsynced_snapshots.extend(&prepared.snapshots);
+        if prepared.rename.is_some() {
+            state.epochs.mark_dirty();
+        }
+        self.touched.store(true, Ordering::Release);
+    }
+
+    /// The recovery point is written: of the producer snapshots only the newest before it, and one per segment, is of use. Nothing is synced.
+    pub(crate) fn prune_snapshots(&self) {
+        let recovery_point = self.recovery_point();
+        let mut state = self.state.lock();
+        if state.phase == Phase::Deleted {
+            return;
+        }
+        let Some(newest) = state.snapshots.iter().rev().find(|offset| **offset <= recovery_point).copied() else {
+            return;
+        };
+        let segments = self.segments.read();
+        let is_base = |offset: i64| segments.binary_search_by_key(&offset, |segment| segment.base_offset).is_ok();
+        state.snapshots.retain(|offset| {
+            let keep = *offset >= newest || is_base(*offset);
+            if !keep {
+                let _ = self.disk().remove_file(&names::segment_file(&self.dir, *offset, names::SNAPSHOT));
+            }
+            keep
+        });
+    }
+}

@@ -1,0 +1,384 @@
+//! Opening a log: what is before the recovery point is believed, what is past it is read, checked and, from the first damage on, cut.
+
+use super::{Boundaries, Log, Phase, State};
+use crate::{
+    LogConfig, OpenError, TopicId,
+    batch_scan::{BatchReader, walk_headers},
+    checkpoint_file::parse_epochs,
+    leader_epochs::LeaderEpochs,
+    names, producer_snapshot,
+    producers::Producers,
+    segment::Segment,
+    shared::Shared,
+};
+use logmill_disk::{Disk, read_file};
+use parking_lot::{Mutex, RwLock};
+use std::{
+    io,
+    ops::ControlFlow,
+    path::Path,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicI64},
+    },
+};
+
+/// Producer snapshots and epoch files larger than this are not believed.
+const LARGEST_SIDE_FILE: u64 = 256 << 20;
+
+/// What is known of a log before it is opened.
+pub(crate) struct OpenLog {
+    pub topic: String,
+    pub partition: i32,
+    pub topic_id: TopicId,
+    pub config: Arc<LogConfig>,
+    pub recovery_point: Option<i64>,
+    pub log_start: Option<i64>,
+    /// A sync failed in an earlier run: nothing from here on is believed.
+    pub fence: Option<i64>,
+    /// The last broker closed the data directory.
+    pub clean: bool,
+}
+
+/// A log being recovered.
+struct Recovery<'a> {
+    disk: &'a dyn Disk,
+    dir: &'a Path,
+    config: &'a LogConfig,
+    fence: i64,
+    segments: Vec<Arc<Segment>>,
+    producers: Producers,
+    epochs: LeaderEpochs,
+    snapshots: Vec<i64>,
+    /// Sealed segments whose indexes were rebuilt.
+    rebuilt: Vec<i64>,
+}
+
+/// Where checking begins.
+struct Start {
+    segment: usize,
+    position: u64,
+    offset: i64,
+    /// Offsets follow one another without gaps from here on (before, compaction may have left some).
+    dense: bool,
+}
+
+impl OpenLog {
+    /// Opens or creates the log. Returns it with everything past the recovery point checked and synced.
+    pub(crate) fn open(self, shared: &Arc<Shared>) -> Result<Arc<Log>, OpenError> {
+        let disk = &*shared.options.disk;
+        let dir = names::partition_dir(&shared.root, &self.topic, self.partition);
+        let created = !disk.is_dir(&dir);
+        if created {
+            disk.create_dir_all(&dir).map_err(OpenError::io(&dir))?;
+        }
+        let rewritten = self.check_topic_id(disk, &dir)?;
+        let error = OpenError::io(&dir);
+        let (recovery, log_start, log_end, recovery_point) = self.recover(disk, &dir).map_err(error)?;
+        let Recovery { segments, producers, mut epochs, snapshots, rebuilt, .. } = recovery;
+        let log_start = log_start.min(log_end);
+        epochs.truncate_from_start(log_start);
+        let state = State {
+            phase: Phase::Open,
+            broken: false,
+            producers,
+            epochs,
+            dirty_files: Vec::new(),
+            active_dirty: false,
+            // Names seen now may be in memory only if the last broker was killed.
+            new_names: created || rewritten || !self.clean,
+            new_partition: created || rewritten || !self.clean,
+            queued: false,
+            truncations: 0,
+            allocated: 0,
+            first_timestamp: None,
+            snapshots,
+            bytes_since_snapshot: 0,
+            unsynced_indexes: rebuilt,
+            unsynced_snapshots: Vec::new(),
+        };
+        Ok(Arc::new_cyclic(|me| Log {
+            me: me.clone(),
+            shared: Arc::clone(shared),
+            topic: self.topic.into(),
+            partition: self.partition,
+            topic_id: self.topic_id,
+            dir: dir.into(),
+            config: RwLock::new(self.config),
+            listener: OnceLock::new(),
+            high_watermark: AtomicI64::new(log_end),
+            log_end: AtomicI64::new(log_end),
+            log_start: AtomicI64::new(log_start),
+            fenced_at: AtomicI64::new(-1),
+            recovery_point: AtomicI64::new(recovery_point.min(log_end)),
+            touched: AtomicBool::new(recovery_point != log_end || self.recovery_point != Some(log_end)),
+            segments: RwLock::new(segments),
+            state: Mutex::new(state),
+            boundaries: Mutex::new(Boundaries::default()),
+            maintenance: Mutex::new(()),
+        }))
+    }
+
+    /// Writes `partition.metadata` if it is missing or unreadable (`true`); fails if it names another topic.
+    fn check_topic_id(&self, disk: &dyn Disk, dir: &Path) -> Result<bool, OpenError> {
+        let path = dir.join(names::PARTITION_METADATA);
+        let found = read_file(disk, &path, 4096).ok().and_then(|text| names::parse_partition_metadata(&text));
+        match found {
+            Some(id) if id == self.topic_id => Ok(false),
+            Some(id) => Err(OpenError::TopicIdMismatch {
+                path: dir.to_owned(),
+                found: names::print_topic_id(&id),
+                expected: names::print_topic_id(&self.topic_id),
+            }),
+            None => {
+                let text = names::partition_metadata(&self.topic_id);
+                let write = || {
+                    let file = disk.open(&path, true)?;
+                    file.set_len(0)?;
+                    file.write_all_at(text.as_bytes(), 0)
+                };
+                write().map_err(OpenError::io(&path)).map(|()| true)
+            }
+        }
+    }
+
+    /// Returns what was found with log start, log end and recovery point.
+    fn recover<'a>(&'a self, disk: &'a dyn Disk, dir: &'a Path) -> io::Result<(Recovery<'a>, i64, i64, i64)> {
+        let mut recovery = Recovery {
+            disk,
+            dir,
+            config: &self.config,
+            fence: self.fence.unwrap_or(i64::MAX),
+            segments: Vec::new(),
+            producers: Producers::default(),
+            epochs: LeaderEpochs::default(),
+            snapshots: Vec::new(),
+            rebuilt: Vec::new(),
+        };
+        recovery.list(self.log_start)?;
+        let first = recovery.segments.first().map_or(0, |segment| segment.base_offset);
+        let log_start = self.log_start.unwrap_or(0).max(first);
+        if recovery.segments.is_empty() {
+            recovery.segments.push(Arc::new(Segment::new(log_start)));
+            return Ok((recovery, log_start, log_start, log_start));
+        }
+        let start = recovery.start(self.recovery_point)?;
+        let recovery_point = start.offset;
+        recovery.load_epochs(start.offset);
+        recovery.load_producers(&start)?;
+        let mut log_end = recovery.check(start)?;
+        if log_end < log_start {
+            // Records were deleted up to the start, and the segment that was to follow had not been made.
+            let gone = recovery.segments.len();
+            recovery.remove_segments(0, gone)?;
+            recovery.segments.push(Arc::new(Segment::new(log_start)));
+            log_end = log_start;
+        }
+        Ok((recovery, log_start, log_end, recovery_point))
+    }
+}
+
+impl Recovery<'_> {
+    /// The segments by their names; removes left-overs of interrupted work and segments before the log's start.
+    fn list(&mut self, log_start: Option<i64>) -> io::Result<()> {
+        let mut bases = Vec::new();
+        for path in self.disk.read_dir(self.dir)? {
+            match names::parse_segment_file(&path) {
+                Some((base, names::LOG)) => bases.push(base),
+                Some((offset, names::SNAPSHOT)) => self.snapshots.push(offset),
+                Some((_, names::INDEX | names::TIME_INDEX | names::TXN_INDEX)) => {}
+                // `.deleted`, `.cleaned`, `.swap` as Apache Kafka leaves them.
+                Some(_) => self.disk.remove_file(&path)?,
+                None => {
+                    if path.extension().is_some_and(|extension| extension == "tmp") {
+                        self.disk.remove_file(&path)?;
+                    }
+                }
+            }
+        }
+        bases.sort_unstable();
+        self.snapshots.sort_unstable();
+        // The start is durable before what is below it goes: segments still there come from a crash in between.
+        let expired = bases.partition_point(|base| log_start.is_some_and(|start| *base <= start)).saturating_sub(1);
+        self.segments = bases.into_iter().map(|base| Arc::new(Segment::existing(base))).collect();
+        self.remove_segments(0, expired)
+    }
+
+    fn remove_segments(&mut self, from: usize, to: usize) -> io::Result<()> {
+        if from == to {
+            return Ok(());
+        }
+        for segment in self.segments.drain(from..to) {
+            segment.remove_files(self.disk, self.dir)?;
+            self.snapshots.retain(|offset| *offset != segment.base_offset);
+        }
+        // Else they might come back behind what is appended next.
+        self.disk.sync_dir(self.dir, "recovery directory")
+    }
+
+    /// The recovery point's place, if the log agrees with it; else the beginning of the segment it should be in.
+    fn start(&self, recovery_point: Option<i64>) -> io::Result<Start> {
+        let wanted = recovery_point.unwrap_or(i64::MIN);
+        let at = self.segments.partition_point(|segment| segment.base_offset <= wanted).saturating_sub(1);
+        let Some(segment) = self.segments.get(at) else { return Err(io::ErrorKind::NotFound.into()) };
+        let beginning = |dense| Start { segment: at, position: 0, offset: segment.base_offset, dense };
+        if wanted <= segment.base_offset {
+            return Ok(beginning(wanted == segment.base_offset));
+        }
+        let size = segment.size(self.disk, self.dir)?;
+        let index_is_sane = segment.with_indexes(self.disk, self.dir, |indexes| {
+            // Apache Kafka preallocates indexes with zeros and cuts them when it closes them.
+            Ok(indexes.offsets.last().is_none_or(|last| last.relative > 0 && u64::from(last.position) < size)
+                && indexes.times.last().is_none_or(|last| last.timestamp > 0 || last.relative > 0))
+        })?;
+        if index_is_sane
+            && let Ok(Some(last)) = segment.find(self.disk, self.dir, wanted - 1, size)
+            && last.header.next_offset() == wanted
+        {
+            return Ok(Start { segment: at, position: last.end(), offset: wanted, dense: true });
+        }
+        tracing::warn!(
+            dir = %self.dir.display(),
+            recovery_point = wanted,
+            segment = segment.base_offset,
+            "the log does not agree with its recovery point: checking the whole segment"
+        );
+        Ok(beginning(false))
+    }
+
+    fn load_epochs(&mut self, end: i64) {
+        let path = self.dir.join(names::LEADER_EPOCHS);
+        let entries = match read_file(self.disk, &path, LARGEST_SIDE_FILE) {
+            Ok(text) => parse_epochs(&text),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(e) => Err(e.to_string()),
+        };
+        match entries {
+            Ok(entries) => self.epochs = LeaderEpochs::new(entries),
+            Err(error) => tracing::warn!(path = %path.display(), error, "ignoring a damaged leader epoch checkpoint"),
+        }
+        self.epochs.truncate_from_end(end);
+    }
+
+    /// The newest whole snapshot before the start, then the headers from there; newer ones may tell of what is about to be cut.
+    fn load_producers(&mut self, start: &Start) -> io::Result<()> {
+        let mut from = i64::MIN;
+        let mut kept = Vec::new();
+        for offset in std::mem::take(&mut self.snapshots).into_iter().rev() {
+            let path = names::segment_file(self.dir, offset, names::SNAPSHOT);
+            let believed = offset <= start.offset;
+            if believed && from > i64::MIN {
+                kept.push(offset);
+                continue;
+            }
+            let producers = if believed { read_file(self.disk, &path, LARGEST_SIDE_FILE).ok() } else { None };
+            match producers.and_then(|bytes| producer_snapshot::decode(&bytes)) {
+                Some(producers) => {
+                    self.producers = producers;
+                    from = offset;
+                    kept.push(offset);
+                }
+                None => self.disk.remove_file(&path)?,
+            }
+        }
+        kept.reverse();
+        self.snapshots = kept;
+        let first = self.segments.partition_point(|segment| segment.base_offset <= from).saturating_sub(1);
+        for at in first..=start.segment {
+            let Some(segment) = self.segments.get(at) else { break };
+            let size = segment.size(self.disk, self.dir)?;
+            let end = if at == start.segment { start.position } else { size };
+            let Some(found) = segment.find(self.disk, self.dir, from, end)? else { continue };
+            let file = segment.file(self.disk, self.dir)?;
+            walk_headers(&*file, found.position, end, |found| {
+                if found.header.base_offset >= from {
+                    self.producers.replay(&found.header);
+                }
+                ControlFlow::<()>::Continue(())
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Reads everything from the start on, cuts at the first damage, syncs what is kept; returns the log's end.
+    fn check(&mut self, start: Start) -> io::Result<i64> {
+        let mut expected = start.offset;
+        let mut position = start.position;
+        let last = self.segments.len().saturating_sub(1);
+        for at in start.segment..=last {
+            let Some(segment) = self.segments.get(at).map(Arc::clone) else { break };
+            let follows = if start.dense { segment.base_offset == expected } else { segment.base_offset >= expected };
+            if at > start.segment && !follows {
+                tracing::warn!(dir = %self.dir.display(), log_end = expected, segment = segment.base_offset, "removing segments behind a gap");
+                self.remove_segments(at, last + 1)?;
+                break;
+            }
+            let (end, cut) = self.check_segment(&segment, position, &mut expected, start.dense)?;
+            position = 0;
+            if at < last {
+                self.rebuilt.push(segment.base_offset);
+                if !cut {
+                    segment.seal(self.disk, self.dir, false)?;
+                }
+            }
+            if cut {
+                tracing::warn!(dir = %self.dir.display(), log_end = expected, segment = segment.base_offset, position = end, "cut the log's unsynced end");
+                self.remove_segments(at + 1, last + 1)?;
+                break;
+            }
+        }
+        self.epochs.truncate_from_end(expected);
+        Ok(expected)
+    }
+
+    /// Returns where the good part ends and whether something was cut.
+    fn check_segment(
+        &mut self,
+        segment: &Segment,
+        from: u64,
+        expected: &mut i64,
+        dense: bool,
+    ) -> io::Result<(u64, bool)> {
+        let (disk, dir, base) = (self.disk, self.dir, segment.base_offset);
+        let size = disk.file_len(&names::segment_file(dir, base, names::LOG))?;
+        let file = segment.file(disk, dir)?;
+        let relative = u32::try_from(expected.saturating_sub(base)).unwrap_or(0);
+        segment.with_indexes(disk, dir, |indexes| {
+            let stale = indexes.offsets.last().is_some_and(|last| u64::from(last.position) >= from)
+                || indexes.times.last().is_some_and(|last| last.relative >= relative);
+            if size == from && from > 0 && !stale {
+                return Ok(());
+            }
+            indexes.offsets.truncate(disk, dir, base, |entry| from > 0 && u64::from(entry.position) < from)?;
+            indexes.times.truncate(disk, dir, base, |entry| from > 0 && entry.relative < relative)?;
+            indexes.max_timestamp = indexes.times.last().map(|last| (last.timestamp, base + i64::from(last.relative)));
+            Ok(())
+        })?;
+        let mut end = from;
+        let mut reader = BatchReader::new(&*file, from, size);
+        while let Some(found) = reader.next_valid()? {
+            let follows =
+                if dense { found.header.base_offset == *expected } else { found.header.base_offset >= *expected };
+            if !follows || found.header.last_offset() >= self.fence {
+                break;
+            }
+            segment.with_indexes(disk, dir, |indexes| {
+                indexes.add(base, &found, self.config.index_interval_bytes);
+                Ok(())
+            })?;
+            self.producers.replay(&found.header);
+            self.epochs.assign(found.header.partition_leader_epoch, found.header.base_offset);
+            *expected = found.header.next_offset();
+            end = found.end();
+        }
+        segment.set_size(end);
+        if end < size {
+            file.set_len(end)?;
+        }
+        if size > from {
+            // It may be in memory only: it is served, and believed at the next start, once it is on disk.
+            file.sync_data("recovery tail")?;
+        }
+        Ok((end, end < size))
+    }
+}

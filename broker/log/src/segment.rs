@@ -1,0 +1,257 @@
+//! One segment: its log file, its two indexes, and finding places in them.
+
+use crate::{
+    batch_scan::{Found, walk_headers},
+    names,
+    sparse_index::{OffsetEntry, SparseIndex, TimeEntry},
+};
+use logmill_disk::{Disk, DiskFile};
+use parking_lot::Mutex;
+use std::{
+    io,
+    ops::ControlFlow,
+    path::Path,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+const UNKNOWN: u64 = u64::MAX;
+
+/// A segment. Sealed ones cost a few words until they are read.
+pub(crate) struct Segment {
+    pub base_offset: i64,
+    /// Bytes of whole batches; grows with appends, after the bytes were written.
+    size: AtomicU64,
+    parts: Mutex<Parts>,
+}
+
+#[derive(Default)]
+struct Parts {
+    file: FileSlot,
+    indexes: Option<Box<Indexes>>,
+}
+
+#[derive(Default)]
+enum FileSlot {
+    #[default]
+    Closed,
+    /// The active segment's.
+    Held(Arc<dyn DiskFile>),
+    /// A sealed segment's, as long as readers hold it.
+    Shared(Weak<dyn DiskFile>),
+}
+
+/// Both indexes and what the next entry depends on.
+pub(crate) struct Indexes {
+    pub offsets: SparseIndex<OffsetEntry>,
+    pub times: SparseIndex<TimeEntry>,
+    bytes_since_entry: u64,
+    /// Largest timestamp so far and the last offset of the (first) batch that has it.
+    pub max_timestamp: Option<(i64, i64)>,
+}
+
+impl Indexes {
+    pub(crate) fn empty() -> Self {
+        Self { offsets: SparseIndex::empty(), times: SparseIndex::empty(), bytes_since_entry: 0, max_timestamp: None }
+    }
+
+    fn open(disk: &dyn Disk, dir: &Path, base_offset: i64) -> io::Result<Self> {
+        let offsets = SparseIndex::open(disk, dir, base_offset)?;
+        let times = SparseIndex::<TimeEntry>::open(disk, dir, base_offset)?;
+        let max_timestamp = times.last().map(|entry| (entry.timestamp, base_offset + i64::from(entry.relative)));
+        Ok(Self { offsets, times, bytes_since_entry: 0, max_timestamp })
+    }
+
+    /// Kafka's rule: an entry for the batch that begins more than the interval after the last one.
+    pub(crate) fn add(&mut self, base_offset: i64, found: &Found, interval: u32) {
+        let last_offset = found.header.last_offset();
+        if self.max_timestamp.is_none_or(|(max, _)| found.header.max_timestamp > max) {
+            self.max_timestamp = Some((found.header.max_timestamp, last_offset));
+        }
+        if self.bytes_since_entry > u64::from(interval) {
+            if let (Ok(relative), Ok(position)) =
+                (u32::try_from(last_offset - base_offset), u32::try_from(found.position))
+            {
+                self.offsets.push(OffsetEntry { relative, position });
+            }
+            self.add_time(base_offset);
+            self.bytes_since_entry = 0;
+        }
+        self.bytes_since_entry += found.header.total_len() as u64;
+    }
+
+    /// Notes the largest timestamp so far, if it is news.
+    pub(crate) fn add_time(&mut self, base_offset: i64) {
+        if let Some((timestamp, offset)) = self.max_timestamp
+            && self.times.last().is_none_or(|last| timestamp > last.timestamp)
+            && let Ok(relative) = u32::try_from(offset - base_offset)
+        {
+            self.times.push(TimeEntry { timestamp, relative });
+        }
+    }
+
+    pub(crate) fn flush(&mut self, disk: &dyn Disk, dir: &Path, base_offset: i64) -> io::Result<()> {
+        self.offsets.flush(disk, dir, base_offset)?;
+        self.times.flush(disk, dir, base_offset)
+    }
+}
+
+impl Segment {
+    /// One found on disk: nothing is read yet.
+    pub(crate) fn existing(base_offset: i64) -> Self {
+        Self { base_offset, size: AtomicU64::new(UNKNOWN), parts: Mutex::default() }
+    }
+
+    /// A new one, without files until something is appended.
+    pub(crate) fn new(base_offset: i64) -> Self {
+        let parts = Parts { file: FileSlot::Closed, indexes: Some(Box::new(Indexes::empty())) };
+        Self { base_offset, size: AtomicU64::new(0), parts: Mutex::new(parts) }
+    }
+
+    pub(crate) fn size(&self, disk: &dyn Disk, dir: &Path) -> io::Result<u64> {
+        let size = self.size.load(Ordering::Acquire);
+        if size != UNKNOWN {
+            return Ok(size);
+        }
+        let size = disk.file_len(&names::segment_file(dir, self.base_offset, names::LOG))?;
+        self.size.store(size, Ordering::Release);
+        Ok(size)
+    }
+
+    pub(crate) fn set_size(&self, size: u64) {
+        self.size.store(size, Ordering::Release);
+    }
+
+    /// The log file for reading; kept open only while somebody holds it, or by the active segment.
+    pub(crate) fn file(&self, disk: &dyn Disk, dir: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let mut parts = self.parts.lock();
+        match &parts.file {
+            FileSlot::Held(file) => return Ok(Arc::clone(file)),
+            FileSlot::Shared(file) => {
+                if let Some(file) = file.upgrade() {
+                    return Ok(file);
+                }
+            }
+            FileSlot::Closed => {}
+        }
+        let file = disk.open(&names::segment_file(dir, self.base_offset, names::LOG), false)?;
+        parts.file = FileSlot::Shared(Arc::downgrade(&file));
+        Ok(file)
+    }
+
+    /// The log file for appending: held open from now on, created if it is missing (`true`: then its name is not durable yet).
+    pub(crate) fn file_to_append(&self, disk: &dyn Disk, dir: &Path) -> io::Result<(Arc<dyn DiskFile>, bool)> {
+        let mut parts = self.parts.lock();
+        if let FileSlot::Held(file) = &parts.file {
+            return Ok((Arc::clone(file), false));
+        }
+        let path = names::segment_file(dir, self.base_offset, names::LOG);
+        let (file, created) = match disk.open(&path, false) {
+            Ok(file) => (file, false),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => (disk.open(&path, true)?, true),
+            Err(e) => return Err(e),
+        };
+        parts.file = FileSlot::Held(Arc::clone(&file));
+        Ok((file, created))
+    }
+
+    pub(crate) fn with_indexes<T>(
+        &self,
+        disk: &dyn Disk,
+        dir: &Path,
+        f: impl FnOnce(&mut Indexes) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let mut parts = self.parts.lock();
+        let indexes = match &mut parts.indexes {
+            Some(indexes) => indexes,
+            none => none.insert(Box::new(Indexes::open(disk, dir, self.base_offset)?)),
+        };
+        f(indexes)
+    }
+
+    /// Ends appending: the last time entry, index buffers to the files, blocks reserved past the end given back, the file closed once nobody reads it.
+    pub(crate) fn seal(&self, disk: &dyn Disk, dir: &Path, preallocated: bool) -> io::Result<()> {
+        let size = self.size(disk, dir)?;
+        self.with_indexes(disk, dir, |indexes| {
+            indexes.add_time(self.base_offset);
+            indexes.flush(disk, dir, self.base_offset)
+        })?;
+        let mut parts = self.parts.lock();
+        if let FileSlot::Held(file) = &parts.file {
+            if preallocated {
+                file.set_len(size)?;
+            }
+            parts.file = FileSlot::Shared(Arc::downgrade(file));
+        }
+        parts.indexes = None;
+        Ok(())
+    }
+
+    /// The first batch whose last offset is at or past `offset`.
+    pub(crate) fn find(&self, disk: &dyn Disk, dir: &Path, offset: i64, end: u64) -> io::Result<Option<Found>> {
+        let relative = u32::try_from(offset.saturating_sub(self.base_offset)).unwrap_or(if offset < self.base_offset {
+            0
+        } else {
+            u32::MAX
+        });
+        let entry = self.with_indexes(disk, dir, |indexes| {
+            indexes.offsets.find_last(disk, dir, self.base_offset, |entry| entry.relative <= relative)
+        })?;
+        let start = entry.map_or(0, |entry| u64::from(entry.position));
+        if start >= end {
+            return Ok(None);
+        }
+        let file = self.file(disk, dir)?;
+        walk_headers(&*file, start, end, |found| {
+            if found.header.last_offset() >= offset { ControlFlow::Break(found) } else { ControlFlow::Continue(()) }
+        })
+    }
+
+    /// The batch that begins at `position`.
+    pub(crate) fn find_at(&self, disk: &dyn Disk, dir: &Path, position: u64, end: u64) -> io::Result<Found> {
+        let file = self.file(disk, dir)?;
+        walk_headers(&*file, position, end, ControlFlow::Break)?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
+    /// The last batch boundary at most `max_bytes` after `start` (a boundary), and at most `end`.
+    pub(crate) fn boundary_within(
+        &self,
+        disk: &dyn Disk,
+        dir: &Path,
+        start: u64,
+        max_bytes: u64,
+        end: u64,
+    ) -> io::Result<u64> {
+        let target = start.saturating_add(max_bytes);
+        if target >= end {
+            return Ok(end);
+        }
+        let entry = self.with_indexes(disk, dir, |indexes| {
+            indexes.offsets.find_last(disk, dir, self.base_offset, |entry| u64::from(entry.position) <= target)
+        })?;
+        let from = entry.map_or(start, |entry| u64::from(entry.position).max(start));
+        let file = self.file(disk, dir)?;
+        let mut boundary = from;
+        walk_headers(&*file, from, end, |found| {
+            if found.end() > target {
+                return ControlFlow::Break(());
+            }
+            boundary = found.end();
+            ControlFlow::Continue(())
+        })?;
+        Ok(boundary)
+    }
+
+    /// Removes the segment's files (and its producer snapshot); readers that hold the file go on. Nothing is synced.
+    pub(crate) fn remove_files(&self, disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+        for extension in names::SEGMENT_FILES.into_iter().chain([names::SNAPSHOT]) {
+            match disk.remove_file(&names::segment_file(dir, self.base_offset, extension)) {
+                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}

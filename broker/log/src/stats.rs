@@ -1,0 +1,48 @@
+//! Counters of a data directory.
+
+use crate::StatsSnapshot;
+use std::{
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    time::Duration,
+};
+
+#[derive(Default)]
+pub(crate) struct Stats {
+    pub commits: AtomicU64,
+    pub commits_by_syncfs: AtomicU64,
+    pub committed_partitions: AtomicU64,
+    pub commit_nanos_sum: AtomicU64,
+    pub commit_nanos_max: AtomicU64,
+    pub failed_syncs: AtomicU64,
+    pub appended_batches: AtomicU64,
+    pub appended_bytes: AtomicU64,
+    pub fenced_partitions: AtomicU64,
+    pub recovery_points_written: AtomicU64,
+}
+
+impl Stats {
+    pub(crate) fn commit(&self, partitions: usize, by_syncfs: bool, took: Duration) {
+        let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        self.commits.fetch_add(1, Relaxed);
+        self.commits_by_syncfs.fetch_add(u64::from(by_syncfs), Relaxed);
+        self.committed_partitions.fetch_add(partitions as u64, Relaxed);
+        self.commit_nanos_sum.fetch_add(nanos, Relaxed);
+        self.commit_nanos_max.fetch_max(nanos, Relaxed);
+    }
+
+    pub(crate) fn snapshot(&self) -> StatsSnapshot {
+        let get = |counter: &AtomicU64| counter.load(Relaxed);
+        StatsSnapshot {
+            commits: get(&self.commits),
+            commits_by_syncfs: get(&self.commits_by_syncfs),
+            committed_partitions: get(&self.committed_partitions),
+            commit_time_sum: Duration::from_nanos(get(&self.commit_nanos_sum)),
+            commit_time_max: Duration::from_nanos(get(&self.commit_nanos_max)),
+            failed_syncs: get(&self.failed_syncs),
+            appended_batches: get(&self.appended_batches),
+            appended_bytes: get(&self.appended_bytes),
+            fenced_partitions: get(&self.fenced_partitions),
+            recovery_points_written: get(&self.recovery_points_written),
+        }
+    }
+}
