@@ -196,6 +196,7 @@ fn crate_modules(code: &str) -> BTreeSet<String> {
             }
         }
     }
+    modules.remove("");
     modules
 }
 
