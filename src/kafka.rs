@@ -123,7 +123,7 @@ impl Connection {
         let found = metadata.topics().iter().find(|t| t.name() == topic);
         match found.map(|t| (t.error(), t.partitions())) {
             Some((None, partitions)) if !partitions.is_empty() => Ok(partitions.iter().map(|p| p.id()).collect()),
-            Some((Some(e), _)) if !is_unknown_topic(e) => bail!("topic \"{topic}\": {}", RDKafkaErrorCode::from(e)),
+            Some((Some(e), _)) if !is_unknown_topic(e) => bail!("topic \"{topic}\": {}", code_words(e.into())),
             _ => bail!("topic \"{topic}\" does not exist"),
         }
     }
@@ -134,10 +134,19 @@ impl Connection {
             Some(RDKafkaErrorCode::OperationTimedOut | RDKafkaErrorCode::RequestTimedOut) => {
                 anyhow!("{what}: no answer from {} within {:?}", self.brokers, self.timeout)
             }
-            Some(code) => anyhow!("{what}: {code}"),
+            Some(code) => anyhow!("{what}: {}", code_words(code)),
             None => anyhow::Error::from(e).context(what.to_owned()),
         }
     }
+}
+
+/// librdkafka's description of an error without its name: "topic already exists" of "TopicAlreadyExists (Broker: Topic already exists)".
+pub(crate) fn code_words(code: RDKafkaErrorCode) -> String {
+    let text = code.to_string();
+    let inner = text.split_once('(').and_then(|(_, t)| t.strip_suffix(')')).unwrap_or(&text);
+    let words = inner.strip_prefix("Broker: ").or_else(|| inner.strip_prefix("Local: ")).unwrap_or(inner);
+    let mut chars = words.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
 pub(crate) fn is_unknown_topic(e: RDKafkaRespErr) -> bool {

@@ -20,7 +20,7 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext},
 };
 
-use crate::kafka::{Connection, key_value};
+use crate::kafka::{Connection, code_words, key_value};
 
 /// A longer line is refused rather than read into memory.
 const MAX_LINE_BYTES: usize = 64 << 20;
@@ -234,7 +234,7 @@ fn split<'a>(line: &'a [u8], separator: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
 fn words(e: &KafkaError) -> String {
     match e.rdkafka_error_code() {
         Some(RDKafkaErrorCode::MessageTimedOut) => "no acknowledgement in time".into(),
-        Some(code) => code.to_string(),
+        Some(code) => code_words(code),
         None => e.to_string(),
     }
 }

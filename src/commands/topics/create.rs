@@ -1,13 +1,16 @@
 //! `logmill topics create NAME`
 
+use std::time::Duration;
+
 use anyhow::bail;
 use clap::Args;
+use logmill_daemon::clock;
 use rdkafka::{
     admin::{NewTopic, TopicReplication},
     error::RDKafkaErrorCode,
 };
 
-use crate::kafka::{Connection, block_on, key_value};
+use crate::kafka::{Connection, block_on, code_words, key_value};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -41,11 +44,33 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
         .map_err(|e| options.connection.words(&format!("cannot create topic \"{name}\""), e))?;
     for result in results {
         match result {
-            Ok(_) => println!("created topic {name}"),
+            Ok(_) => {
+                wait_until_seen(options);
+                println!("created topic {name}");
+            }
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) if options.if_not_exists => {}
             Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => bail!("topic \"{name}\" already exists"),
-            Err((_, code)) => bail!("cannot create topic \"{name}\": {code}"),
+            Err((_, code)) => bail!("cannot create topic \"{name}\": {}", code_words(code)),
         }
     }
     Ok(())
+}
+
+/// A cluster tells its brokers of a new topic a moment after it has answered; the next command should find it. Whatever
+/// goes wrong here, the topic is created.
+fn wait_until_seen(options: &Options) {
+    let Ok(consumer) = options.connection.consumer(None) else { return };
+    let deadline = clock::now() + options.connection.timeout;
+    while clock::now() < deadline {
+        let metadata = options.connection.metadata(&consumer, Some(&options.name));
+        let led = metadata.is_ok_and(|m| {
+            let mut topics = m.topics().iter().filter(|t| t.name() == options.name);
+            topics.any(|t| !t.partitions().is_empty() && t.partitions().iter().all(|p| p.leader() >= 0))
+        });
+        if led {
+            return;
+        }
+        // Serves librdkafka for a moment, which also is the pause between two questions.
+        drop(consumer.poll(Duration::from_millis(50)));
+    }
 }

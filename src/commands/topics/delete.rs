@@ -4,7 +4,7 @@ use anyhow::bail;
 use clap::Args;
 use rdkafka::error::RDKafkaErrorCode;
 
-use crate::kafka::{Connection, block_on};
+use crate::kafka::{Connection, block_on, code_words};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -32,7 +32,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
             Err((name, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)) => {
                 failures.push(format!("topic \"{name}\" does not exist"));
             }
-            Err((name, code)) => failures.push(format!("cannot delete topic \"{name}\": {code}")),
+            Err((name, code)) => failures.push(format!("cannot delete topic \"{name}\": {}", code_words(code))),
         }
     }
     if failures.is_empty() { Ok(()) } else { bail!("{}", failures.join("; ")) }

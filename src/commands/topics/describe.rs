@@ -3,15 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::bail;
-use rdkafka::{
-    admin::{ConfigSource, ResourceSpecifier},
-    error::RDKafkaErrorCode,
-};
+use rdkafka::admin::{ConfigSource, ResourceSpecifier};
 use serde_json::json;
 
 use super::Shown;
 use crate::{
-    kafka::{block_on, is_unknown_topic},
+    kafka::{block_on, code_words, is_unknown_topic},
     output::{self, Output, ids},
 };
 
@@ -24,7 +21,7 @@ pub(super) fn run(name: Option<&str>, shown: &Shown) -> anyhow::Result<()> {
         match topics.first().map(|t| t.error()) {
             None => bail!("topic \"{name}\" does not exist"),
             Some(Some(e)) if is_unknown_topic(e) => bail!("topic \"{name}\" does not exist"),
-            Some(Some(e)) => bail!("topic \"{name}\": {}", RDKafkaErrorCode::from(e)),
+            Some(Some(e)) => bail!("topic \"{name}\": {}", code_words(e.into())),
             Some(None) => {}
         }
     }

@@ -11,6 +11,8 @@ use rdkafka::{
     error::RDKafkaErrorCode,
 };
 
+use crate::kafka::code_words;
+
 /// An address to connect to: a listener on every interface is reached on loopback.
 fn reachable(address: SocketAddr) -> SocketAddr {
     match address {
@@ -58,7 +60,7 @@ pub(super) async fn create_topics(kafka: SocketAddr, agent: &AgentConfig, sinks:
     for result in results {
         match result {
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-            Err((name, code)) => bail!("cannot create topic \"{name}\": {code}"),
+            Err((name, code)) => bail!("cannot create topic \"{name}\": {}", code_words(code)),
         }
     }
     // Waits for librdkafka's threads, which is no work for a runtime's worker.
