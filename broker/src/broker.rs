@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     clock::Clock,
     cluster::Cluster,
+    coordinator::groups::Groups,
     metadata::{
         change::{Change, Refusal},
         image::{Image, Topic},
@@ -31,6 +32,7 @@ pub(crate) struct Broker {
     pub(crate) producer_ids: ProducerIds,
     pub(crate) partitions: Arc<Partitions>,
     pub(crate) cluster: Cluster,
+    pub(crate) groups: Arc<Groups>,
     /// Cancelled when the broker stops: long waits end early.
     pub(crate) stop: CancellationToken,
 }

@@ -7,6 +7,7 @@ mod api;
 mod broker;
 mod clock;
 mod cluster;
+mod coordinator;
 mod error;
 mod metadata;
 mod metrics;

@@ -15,6 +15,10 @@ use crate::{
     broker::Broker,
     clock::Clock,
     cluster::Cluster,
+    coordinator::{
+        groups::{Groups, GroupsOptions},
+        metrics::GroupMetrics,
+    },
     error::Error,
     metadata::{
         change::Change, embedded::EmbeddedStore, producer_ids::ProducerIds, store::MetadataStore,
@@ -50,10 +54,11 @@ impl RunningBroker {
         context.health.set("broker", Err("starting".to_owned()));
         let settings = Settings::new(config);
         let metrics = Metrics::register(&context.metrics)?;
+        let group_metrics = GroupMetrics::register(&context.metrics)?;
         let bound = settings.config.listeners.iter().map(listener::bind).collect::<Result<Vec<_>, _>>()?;
         let addresses: Vec<_> = bound.iter().map(|bound| bound.address).collect();
         let stop = context.stop.clone();
-        let broker = tokio::task::spawn_blocking(move || open(settings, metrics, stop))
+        let broker = tokio::task::spawn_blocking(move || open(settings, metrics, group_metrics, stop))
             .await
             .map_err(|e| Error::Log(e.to_string()))??;
         let broker = Arc::new(broker);
@@ -77,7 +82,12 @@ impl RunningBroker {
 }
 
 /// Opens everything on disk. Waits for the disk.
-fn open(settings: Settings, metrics: Metrics, stop: CancellationToken) -> Result<Broker, Error> {
+fn open(
+    settings: Settings,
+    metrics: Metrics,
+    group_metrics: GroupMetrics,
+    stop: CancellationToken,
+) -> Result<Broker, Error> {
     let config = &settings.config;
     let defaults = Defaults::new(&config.topics.config, config.topics.retention).map_err(Error::TopicConfig)?;
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
@@ -109,9 +119,20 @@ fn open(settings: Settings, metrics: Metrics, stop: CancellationToken) -> Result
     };
     let partitions = Arc::new(Partitions::new(data_dir, config_of));
     partitions.apply(&metadata.image());
+    let clock = Clock::system();
+    let groups = Groups::new(GroupsOptions {
+        settings: settings.groups.clone(),
+        offsets_partitions: settings.offsets_partitions,
+        clock: clock.clone(),
+        metadata: metadata.clone(),
+        partitions: partitions.clone(),
+        metrics: group_metrics,
+        stop: stop.clone(),
+    });
     Ok(Broker {
+        groups: Arc::new(groups),
         cluster: Cluster { node_id: settings.node_id() },
-        clock: Clock::system(),
+        clock,
         producer_ids: ProducerIds::new(metadata.clone()),
         settings,
         metrics,
@@ -140,6 +161,7 @@ async fn serve(broker: Arc<Broker>, bound: Vec<Bound>, context: Context) -> Resu
         let broker = broker.clone();
         move || open_found(&broker)
     });
+    let groups = tokio::spawn(broker.groups.clone().run());
     let housekeeping = tokio::spawn(housekeeping(broker.clone()));
     broker.stop.cancelled().await;
     context.health.set("broker", Err("stopping".to_owned()));
@@ -150,6 +172,7 @@ async fn serve(broker: Arc<Broker>, bound: Vec<Bound>, context: Context) -> Resu
         tracing::warn!(connections = tasks.len(), "connections still open after {patience:?}");
     }
     housekeeping.abort();
+    drop(groups.await);
     drop(opening.await);
     let partitions = broker.partitions.clone();
     let closed = tokio::task::spawn_blocking(move || partitions.data_dir().close()).await;

@@ -1,8 +1,12 @@
 //! What the broker runs with: the validated configuration plus what is not (yet) configurable.
 
+mod groups;
+
 use std::time::Duration;
 
 use logmill_config::broker::{BrokerConfig, Durability};
+
+pub(crate) use groups::GroupSettings;
 
 /// Name of the topic that holds group membership and committed offsets.
 pub(crate) const OFFSETS_TOPIC: &str = "__consumer_offsets";
@@ -18,6 +22,7 @@ pub(crate) struct Settings {
     pub(crate) config: BrokerConfig,
     /// Partitions of `__consumer_offsets`, as Kafka's offsets.topic.num.partitions. Idle ones cost nothing: they are opened when used.
     pub(crate) offsets_partitions: i32,
+    pub(crate) groups: GroupSettings,
     /// Between looks at what retention may delete (Kafka's log.retention.check.interval.ms).
     pub(crate) retention_interval: Duration,
     /// From a topic's deletion to the removal of its files, so that running reads end well (Kafka's file.delete.delay.ms).
@@ -31,6 +36,7 @@ impl Settings {
         Self {
             config,
             offsets_partitions: 50,
+            groups: GroupSettings::default(),
             retention_interval: Duration::from_secs(300),
             file_delete_delay: Duration::from_secs(60),
             max_pipelined: 64,
