@@ -10,6 +10,8 @@ mod look;
 mod read;
 mod reports;
 mod slots;
+#[cfg(test)]
+mod tests;
 mod timers;
 
 use std::{

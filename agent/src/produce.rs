@@ -2,6 +2,8 @@
 //! reports, and the real thing in [`kafka`].
 
 pub(crate) mod kafka;
+#[cfg(test)]
+pub(crate) mod memory;
 
 use crate::line_id::LineId;
 

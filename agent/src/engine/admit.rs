@@ -103,7 +103,7 @@ impl<P: Producer> Engine<P> {
         let known: Vec<usize> = self.slots.iter().map(|(slot, _)| slot).collect();
         known.into_iter().for_each(|slot| self.wake(slot));
         self.origins.clear();
-        self.scan_not_before = Now::read().mono + SCAN_INTERVAL;
+        self.scan_not_before = now.mono + SCAN_INTERVAL;
     }
 
     fn list(&mut self, bases: &[crate::discover::Base], now: Now) -> Vec<Listing> {

@@ -88,6 +88,11 @@ impl<P: Producer> Engine<P> {
             }
             return false;
         };
+        if !self.slots.room_for_one() {
+            // Until another file is at its end.
+            self.wake(slot);
+            return false;
+        }
         // A name can become a pipe between the scan and now: opening must not wait for its writer.
         let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
         let opened = OpenOptions::new().read(true).custom_flags(flags).open(&name);
@@ -122,7 +127,7 @@ impl<P: Producer> Engine<P> {
 
     fn examine(&mut self, tracked: &mut Tracked, file: &File, now: Now) -> io::Result<Seen> {
         let stat = Stat::of_file(file)?;
-        if stat.size < tracked.read_to || !tracked.verified && !is_same_content(tracked, file, stat.size)? {
+        if stat.size < tracked.extents_end() || !tracked.verified && !is_same_content(tracked, file, stat.size)? {
             return Ok(Seen::Truncated(stat));
         }
         tracked.verified = true;

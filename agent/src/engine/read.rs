@@ -24,6 +24,8 @@ enum Stop {
     Limit,
     /// The producer takes no more.
     Full,
+    /// The file is shorter than it was: truncated, which looking at it tells.
+    Short,
 }
 
 impl<P: Producer> Engine<P> {
@@ -60,7 +62,7 @@ impl<P: Producer> Engine<P> {
                 tracked.queued = Queued::Read;
                 self.read.push_front(slot);
             }
-            Ok(_) if more && !end => {
+            Ok(Stop::Block | Stop::Limit) if more && !end => {
                 tracked.queued = Queued::Read;
                 self.read.push_back(slot);
             }
@@ -117,10 +119,9 @@ impl<P: Producer> Engine<P> {
             tracked.tail = Some(block[read - MARK..].to_vec());
         } else if seen_to == extents_end && read > 0 {
             tracked.tail = Some(look::bytes_before(file, seen_to)?);
-        } else if read == 0 && wanted > 0 {
-            // Shorter than a moment ago: truncated. Looking again tells.
-            tracked.read_to = tracked.read_to.max(base + 1);
-            return Ok(Stop::Block);
+        }
+        if read < wanted {
+            return Ok(Stop::Short);
         }
         let (mut at, mut lines) = (0, 0);
         if let Some(long) = tracked.long.clone() {

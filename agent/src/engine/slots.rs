@@ -142,23 +142,25 @@ impl Slots {
         }
     }
 
-    /// Notes that a file was opened, closing the least recently used idle one where there are too many.
+    /// Whether one more file may be opened; closes the least recently used idle one to make it so.
+    pub(super) fn room_for_one(&mut self) -> bool {
+        if self.open < self.max_open {
+            return true;
+        }
+        // A deleted file could not be opened again, and one without a name neither.
+        let idle = |t: &Tracked| {
+            t.file.is_some() && t.queued == Queued::No && !t.deleted && t.name.is_some() && t.partial.is_none()
+        };
+        let oldest = self.iter().filter(|(_, t)| idle(t)).min_by_key(|(_, t)| t.last_used).map(|(slot, _)| slot);
+        if let Some(oldest) = oldest {
+            self.close(oldest);
+        }
+        oldest.is_some()
+    }
+
     pub(super) fn opened(&mut self, slot: usize) {
         self.open += 1;
         self.used(slot);
-        while self.open > self.max_open {
-            let idle = |t: &Tracked| {
-                t.file.is_some()
-                    && t.queued == Queued::No
-                    && t.at_end
-                    && !t.deleted
-                    && t.name.is_some()
-                    && t.partial.is_none()
-            };
-            let oldest = self.iter().filter(|(i, t)| *i != slot && idle(t)).min_by_key(|(_, t)| t.last_used);
-            let Some((oldest, _)) = oldest else { return };
-            self.close(oldest);
-        }
     }
 
     pub(super) fn used(&mut self, slot: usize) {

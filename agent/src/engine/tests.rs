@@ -1,0 +1,192 @@
+//! The engine on real files, with a producer whose reports come as each test says. Time is the tests' own.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod chance;
+mod lines;
+mod restart;
+mod rotation;
+mod sources;
+mod trouble;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Write,
+    path::{Path, PathBuf},
+};
+
+use logmill_config::{
+    agent::{AgentConfig, Input},
+    kafka::KafkaConfig,
+};
+use logmill_disk::RealDisk;
+use serde_json::Value;
+
+use super::*;
+use crate::produce::{Outcome, memory::Memory};
+
+/// A directory of logs, an agent over it, and the topic.
+pub(super) struct Rig {
+    pub(super) dir: tempfile::TempDir,
+    pub(super) config: AgentConfig,
+    pub(super) topic: Memory,
+    pub(super) engine: Option<Engine<Memory>>,
+    pub(super) now: Now,
+    /// Reports come at once.
+    pub(super) acknowledge: bool,
+}
+
+pub(super) fn input(dir: &Path) -> Input {
+    Input {
+        name: "app".into(),
+        include: vec![format!("{}/**/*.log", dir.display())],
+        exclude: vec![],
+        topic: "logs".into(),
+        key: logmill_config::agent::Key::File,
+        read_from: logmill_config::agent::ReadFrom::Beginning,
+        parse: logmill_config::agent::Parse::Auto,
+        max_line_bytes: 256 << 10,
+        on_long_line: logmill_config::agent::OnLongLine::Truncate,
+        flush_unterminated: Duration::from_secs(5),
+        limits: vec![],
+        fields: BTreeMap::new(),
+    }
+}
+
+impl Rig {
+    pub(super) fn new() -> Self {
+        Self::with(|_| ())
+    }
+
+    /// An agent configured by `change`; it is started by the first step.
+    pub(super) fn with(change: impl FnOnce(&mut AgentConfig)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("logs")).unwrap();
+        fs::create_dir_all(dir.path().join("state")).unwrap();
+        let mut config = AgentConfig {
+            state_dir: dir.path().join("state"),
+            kafka: KafkaConfig { brokers: vec![], compression: Default::default(), properties: BTreeMap::new() },
+            inputs: vec![input(&dir.path().join("logs"))],
+            host_name: None,
+            buffer_bytes: 16 << 20,
+            rescan_interval: Duration::from_secs(10),
+            max_open_files: 100,
+            metrics: ([127, 0, 0, 1], 0).into(),
+            shutdown_timeout: Duration::from_secs(1),
+        };
+        change(&mut config);
+        let now = Now { unix_ms: 1_700_000_000_000, ..Now::read() };
+        Self { dir, config, topic: Memory::new(), engine: None, now, acknowledge: true }
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join("logs").join(name)
+    }
+
+    pub(super) fn append(&self, name: &str, text: impl AsRef<[u8]>) {
+        let mut file = fs::OpenOptions::new().append(true).create(true).open(self.path(name)).unwrap();
+        file.write_all(text.as_ref()).unwrap();
+    }
+
+    pub(super) fn rename(&self, from: &str, to: &str) {
+        fs::rename(self.path(from), self.path(to)).unwrap();
+    }
+
+    pub(super) fn start(&mut self) {
+        let around = Surroundings {
+            disk: Arc::new(RealDisk),
+            host_id: "host".into(),
+            host_name: "web-1".into(),
+            waker: Waker::new().unwrap(),
+            stop: Arc::default(),
+            metrics: Metrics::new(&prometheus::Registry::new()).unwrap(),
+            health: Health::default(),
+        };
+        let mut engine = Engine::new(self.config.clone(), around, self.topic.clone(), self.now).unwrap();
+        engine.begin(self.now).unwrap();
+        self.engine = Some(engine);
+    }
+
+    /// One turn, 20 ms later.
+    pub(super) fn step(&mut self) {
+        if self.engine.is_none() {
+            self.start();
+        }
+        self.now.mono += Duration::from_millis(20);
+        self.now.unix_ms += 20;
+        let now = self.now;
+        self.engine.as_mut().unwrap().turn(now).unwrap();
+        if self.acknowledge {
+            self.topic.report_all(Outcome::Acknowledged);
+        }
+    }
+
+    pub(super) fn steps(&mut self, count: usize) {
+        (0..count).for_each(|_| self.step());
+    }
+
+    /// Steps until nothing new comes for a while.
+    pub(super) fn settle(&mut self) {
+        let mut quiet = 0;
+        let mut last = self.topic.0.borrow().sent.len();
+        for _ in 0..5000 {
+            self.step();
+            let sent = self.topic.0.borrow().sent.len();
+            quiet = if sent == last { quiet + 1 } else { 0 };
+            last = sent;
+            if quiet > 30 {
+                return;
+            }
+        }
+        panic!("the agent does not come to rest");
+    }
+
+    /// Lets time pass without turns.
+    pub(super) fn pass(&mut self, time: Duration) {
+        self.now.mono += time;
+        self.now.unix_ms += i64::try_from(time.as_millis()).unwrap();
+    }
+
+    /// kill -9: the engine is gone, with what it had not written; what was under way never arrives anew.
+    pub(super) fn kill(&mut self) {
+        self.engine = None;
+        self.topic.renew(1_000_000).unwrap();
+    }
+
+    pub(super) fn records(&self) -> Vec<Value> {
+        self.topic.0.borrow().sent.iter().map(|r| serde_json::from_slice(&r.value).unwrap()).collect()
+    }
+
+    pub(super) fn messages(&self) -> Vec<String> {
+        self.records().iter().map(|r| r["message"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Asserts that records with equal ids are equal, and gives the messages of the distinct ones in order.
+    pub(super) fn distinct(&self) -> Vec<String> {
+        let mut by_id = BTreeMap::new();
+        let mut out = Vec::new();
+        for record in &self.topic.0.borrow().sent {
+            let known = by_id.entry(record.id).or_insert_with(|| {
+                let value: Value = serde_json::from_slice(&record.value).unwrap();
+                out.push(value["message"].as_str().unwrap().to_owned());
+                record.clone()
+            });
+            assert_eq!(*known, *record, "one id, two records");
+        }
+        out
+    }
+
+    /// Asserts read = acknowledged + dropped + in flight.
+    pub(super) fn ledger(&self) -> (u64, Ledger) {
+        let engine = self.engine.as_ref().unwrap();
+        (engine.lines_read, engine.ledger)
+    }
+}
+
+pub(super) fn numbered(prefix: &str, range: std::ops::Range<usize>) -> String {
+    range.map(|n| format!("{prefix}-{n}\n")).collect()
+}
+
+pub(super) fn names(prefix: &str, range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|n| format!("{prefix}-{n}")).collect()
+}

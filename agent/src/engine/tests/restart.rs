@@ -1,0 +1,139 @@
+//! After a kill: what was not acknowledged is read again, with the same ids, times and boundaries.
+
+use logmill_config::agent::OnLongLine;
+
+use super::*;
+
+#[test]
+fn unacknowledged_lines_are_sent_again_just_as_before() {
+    let mut rig = Rig::new();
+    rig.acknowledge = false;
+    rig.append("app.log", numbered("a", 0..100));
+    rig.settle();
+    // All but the eleventh arrive.
+    (0..99).for_each(|n| rig.topic.report(if n < 10 { 0 } else { 1 }, Outcome::Acknowledged));
+    rig.steps(50);
+    rig.kill();
+    rig.pass(Duration::from_secs(100));
+    rig.settle();
+    assert_eq!(100 + 90, rig.messages().len(), "from the eleventh on");
+    assert_eq!(names("a", 0..100), rig.distinct());
+    assert_eq!((100, 10), (rig.ledger().0, rig.ledger().1.acknowledged));
+}
+
+#[test]
+fn what_was_acknowledged_and_written_is_not_sent_again() {
+    let mut rig = Rig::new();
+    rig.append("app.log", numbered("a", 0..100));
+    rig.settle();
+    rig.kill();
+    rig.append("app.log", numbered("a", 100..110));
+    rig.settle();
+    assert_eq!(names("a", 0..110), rig.messages());
+    assert_eq!((110, 110), (rig.ledger().0, rig.ledger().1.acknowledged));
+}
+
+#[test]
+fn boundaries_by_time_survive() {
+    let mut rig = Rig::new();
+    rig.acknowledge = false;
+    rig.append("app.log", "one\ntwo");
+    rig.settle();
+    rig.pass(Duration::from_secs(6));
+    rig.settle();
+    assert_eq!(["one", "two"], *rig.messages());
+    rig.append("app.log", " more\nthree\n");
+    rig.settle();
+    rig.kill();
+    rig.pass(Duration::from_secs(6));
+    rig.settle();
+    assert_eq!(["one", "two", " more", "three"], *rig.distinct());
+    // Also when just the first part was acknowledged.
+    rig.topic.report(0, Outcome::Acknowledged);
+    rig.topic.report(0, Outcome::Acknowledged);
+    rig.steps(50);
+    rig.kill();
+    rig.settle();
+    assert_eq!(["one", "two", " more", "three"], *rig.distinct());
+}
+
+#[test]
+fn the_newline_after_a_boundary_stays_nothing_after_a_restart() {
+    let mut rig = Rig::new();
+    rig.append("app.log", "one");
+    rig.settle();
+    rig.pass(Duration::from_secs(6));
+    rig.settle();
+    rig.kill();
+    rig.append("app.log", "\ntwo\n");
+    rig.settle();
+    assert_eq!(["one", "two"], *rig.messages());
+    assert_eq!(2, rig.ledger().0);
+}
+
+#[test]
+fn pieces_of_a_split_line_are_the_same_again() {
+    let mut rig = Rig::with(|c| {
+        c.inputs[0].max_line_bytes = 10;
+        c.inputs[0].on_long_line = OnLongLine::Split;
+    });
+    rig.acknowledge = false;
+    rig.append("app.log", "0123456789abcdefghijXYZ\nnext\n");
+    rig.settle();
+    for _ in 0..4 {
+        rig.topic.report(0, Outcome::Acknowledged);
+        rig.steps(50);
+        rig.kill();
+        rig.settle();
+    }
+    assert_eq!(["0123456789", "abcdefghij", "XYZ", "next"], *rig.distinct());
+}
+
+#[test]
+fn a_lost_checkpoint_means_the_same_ids() {
+    let mut rig = Rig::new();
+    rig.append("app.log", numbered("a", 0..50));
+    rig.settle();
+    let first: Vec<_> = rig.topic.0.borrow().sent.iter().map(|r| r.id).collect();
+    rig.kill();
+    fs::remove_dir_all(&rig.config.state_dir).unwrap();
+    fs::create_dir(&rig.config.state_dir).unwrap();
+    rig.settle();
+    let second: Vec<_> = rig.topic.0.borrow().sent[50..].iter().map(|r| r.id).collect();
+    assert_eq!(first, second);
+}
+
+#[test]
+fn a_damaged_checkpoint_loses_no_line() {
+    let mut rig = Rig::with(|c| c.inputs[0].read_from = logmill_config::agent::ReadFrom::End);
+    rig.append("app.log", "before\n");
+    rig.settle();
+    rig.append("app.log", numbered("a", 0..50));
+    rig.acknowledge = false;
+    rig.settle();
+    rig.kill();
+    let log = rig.config.state_dir.join("checkpoint.log");
+    let mut bytes = fs::read(&log).unwrap();
+    bytes.iter_mut().for_each(|b| *b ^= 0x55);
+    fs::write(&log, bytes).unwrap();
+    rig.settle();
+    let messages = rig.messages();
+    assert!(names("a", 0..50).iter().all(|m| messages.iter().filter(|n| *n == m).count() == 2));
+}
+
+#[test]
+fn read_from_the_end_at_the_first_start_only() {
+    let mut rig = Rig::with(|c| c.inputs[0].read_from = logmill_config::agent::ReadFrom::End);
+    rig.append("app.log", "before\n");
+    rig.settle();
+    rig.append("app.log", "after\n");
+    rig.append("new.log", "new\n");
+    rig.settle();
+    rig.kill();
+    rig.append("app.log", "while down\n");
+    rig.append("came.log", "came\n");
+    rig.settle();
+    let mut messages = rig.distinct();
+    messages.sort();
+    assert_eq!(["after", "came", "new", "while down"], *messages);
+}

@@ -1,0 +1,148 @@
+//! Renamed, truncated, deleted, copied: no line is missing, none is there twice.
+
+use super::*;
+use crate::ledger::Reason;
+
+#[test]
+fn a_renamed_file_is_read_to_its_end_before_its_successor() {
+    let mut rig = Rig::new();
+    rig.append("app.log", numbered("old", 0..10));
+    rig.settle();
+    rig.append("app.log", numbered("old", 10..20));
+    rig.rename("app.log", "app.log.1");
+    rig.append("app.log.1", numbered("old", 20..30));
+    rig.append("app.log", numbered("new", 0..10));
+    rig.settle();
+    rig.append("app.log.1", numbered("late", 0..1));
+    rig.settle();
+    assert_eq!([names("old", 0..30), names("new", 0..10), names("late", 0..1)].concat(), rig.distinct());
+    let key = rig.path("app.log").to_string_lossy().into_owned().into_bytes();
+    assert!(rig.topic.0.borrow().sent.iter().all(|r| r.key.as_ref() == Some(&key)), "the key stays the first name");
+}
+
+#[test]
+fn files_rotated_before_they_were_seen_are_read() {
+    let mut rig = Rig::new();
+    rig.append("app.log", "first\n");
+    rig.settle();
+    for n in 0..5 {
+        for old in (1..=n + 1).rev() {
+            if rig.path(&format!("app.log.{old}")).exists() {
+                rig.rename(&format!("app.log.{old}"), &format!("app.log.{}", old + 1));
+            }
+        }
+        rig.rename("app.log", "app.log.1");
+        rig.append("app.log", numbered(&format!("r{n}"), 0..10));
+    }
+    rig.settle();
+    let mut expected = vec!["first".to_owned()];
+    (0..5).for_each(|n| expected.extend(names(&format!("r{n}"), 0..10)));
+    assert_eq!(expected, rig.distinct());
+}
+
+#[test]
+fn rotation_while_the_agent_is_down() {
+    let mut rig = Rig::new();
+    rig.append("app.log", numbered("a", 0..10));
+    rig.settle();
+    rig.kill();
+    rig.append("app.log", numbered("a", 10..20));
+    rig.rename("app.log", "app.log.1");
+    rig.append("app.log", numbered("b", 0..10));
+    rig.rename("app.log.1", "app.log.2");
+    rig.rename("app.log", "app.log.1");
+    rig.append("app.log", numbered("c", 0..10));
+    rig.append("app.log.9.gz", "not a log\n");
+    rig.append("app.log.bak", "not a log\n");
+    rig.settle();
+    let mut all = rig.distinct();
+    all.sort();
+    let mut expected = [names("a", 0..20), names("b", 0..10), names("c", 0..10)].concat();
+    expected.sort();
+    assert_eq!(expected, all);
+}
+
+#[test]
+fn a_rotated_file_that_still_matches_is_one_generation() {
+    let mut rig = Rig::with(|c| c.inputs[0].include[0].push('*'));
+    rig.append("app.log", numbered("a", 0..10));
+    rig.settle();
+    rig.rename("app.log", "app.log.1");
+    rig.append("app.log", numbered("b", 0..10));
+    rig.settle();
+    rig.kill();
+    rig.rename("app.log.1", "app.log.2");
+    rig.rename("app.log", "app.log.1");
+    rig.append("app.log", numbered("c", 0..10));
+    rig.settle();
+    assert_eq!([names("a", 0..10), names("b", 0..10), names("c", 0..10)].concat(), rig.distinct());
+}
+
+#[test]
+fn a_truncation_begins_a_new_generation() {
+    let mut rig = Rig::new();
+    rig.append("app.log", "same\nmore\n");
+    rig.settle();
+    for _ in 0..2 {
+        fs::OpenOptions::new().write(true).open(rig.path("app.log")).unwrap().set_len(0).unwrap();
+        rig.settle();
+        rig.append("app.log", "same\n");
+        rig.settle();
+    }
+    assert_eq!(["same", "more", "same", "same"], *rig.distinct());
+    rig.kill();
+    rig.settle();
+    assert_eq!(4, rig.distinct().len());
+    assert_eq!(0, rig.ledger().1.dropped[Reason::Truncated as usize]);
+}
+
+#[test]
+fn truncated_and_written_beyond_its_old_size() {
+    let mut rig = Rig::new();
+    rig.append("app.log", "0123456789\n");
+    rig.settle();
+    fs::write(rig.path("app.log"), "a new and longer beginning\nx\n").unwrap();
+    rig.settle();
+    rig.kill();
+    fs::write(rig.path("app.log"), "another one, longer than all that was there before\n").unwrap();
+    rig.settle();
+    let expected =
+        ["0123456789", "a new and longer beginning", "x", "another one, longer than all that was there before"];
+    assert_eq!(expected, *rig.distinct());
+}
+
+#[test]
+fn what_a_truncation_took_is_estimated_in_the_ledger() {
+    let mut rig = Rig::new();
+    rig.topic.0.borrow_mut().room = 10;
+    rig.acknowledge = false;
+    rig.append("app.log", numbered("a", 0..1000));
+    rig.steps(50);
+    fs::OpenOptions::new().write(true).open(rig.path("app.log")).unwrap().set_len(0).unwrap();
+    rig.acknowledge = true;
+    rig.topic.0.borrow_mut().room = usize::MAX;
+    rig.settle();
+    let (read, ledger) = rig.ledger();
+    assert!(ledger.bytes_lost > 1000, "{ledger:?}");
+    assert_eq!(read, ledger.finished());
+    assert!(ledger.dropped[Reason::Truncated as usize] > 0);
+}
+
+#[test]
+fn a_deleted_file_is_read_to_its_end() {
+    let mut rig = Rig::new();
+    rig.append("app.log", "a\n");
+    rig.settle();
+    rig.append("app.log", numbered("b", 0..5));
+    fs::remove_file(rig.path("app.log")).unwrap();
+    rig.settle();
+    assert_eq!(6, rig.distinct().len());
+    rig.pass(Duration::from_secs(60));
+    rig.settle();
+    rig.pass(Duration::from_secs(60));
+    rig.settle();
+    assert_eq!(0, rig.engine.as_ref().unwrap().slots.len(), "then it is forgotten");
+    rig.append("app.log", "a\n");
+    rig.settle();
+    assert_eq!(7, rig.distinct().len(), "a new file of that name is another one");
+}

@@ -1,0 +1,87 @@
+//! Which files are read, and which never.
+
+use std::os::unix::fs::symlink;
+
+use super::*;
+
+#[test]
+fn globs_excludes_and_what_must_not_be_tailed() {
+    let mut rig = Rig::with(|c| {
+        c.inputs[0].exclude = vec!["**/not-this*".into()];
+        // The state directory lies inside the globs.
+        c.inputs[0].include[0] = c.inputs[0].include[0].replace("/logs/", "/");
+    });
+    fs::create_dir_all(rig.path("deep/er")).unwrap();
+    rig.append("deep/er/a.log", "deep\n");
+    rig.append("a.txt", "no\n");
+    rig.append("not-this.log", "no\n");
+    fs::write(rig.config.state_dir.join("own.log"), "no\n").unwrap();
+    fs::create_dir_all(rig.path("topic-0")).unwrap();
+    rig.append("topic-0/partition.metadata", "version: 0\n");
+    rig.append("topic-0/00000000000000000000.log", "no\n");
+    rig.settle();
+    assert_eq!(["deep"], *rig.messages());
+}
+
+#[test]
+fn symlinks_are_followed_but_not_in_circles() {
+    let mut rig = Rig::new();
+    let elsewhere = rig.dir.path().join("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    fs::write(elsewhere.join("linked.log"), "linked\n").unwrap();
+    symlink(&elsewhere, rig.path("dir")).unwrap();
+    symlink(rig.path(""), rig.path("circle")).unwrap();
+    symlink(rig.path("a.log"), rig.path("second.log")).unwrap();
+    symlink(rig.path("nowhere"), rig.path("dangling.log")).unwrap();
+    rig.append("a.log", "a\n");
+    rig.settle();
+    let mut messages = rig.messages();
+    messages.sort();
+    assert_eq!(["a", "linked"], *messages, "each file once, whatever its names");
+}
+
+#[test]
+fn new_directories_and_missing_ones() {
+    let mut rig = Rig::with(|c| {
+        c.rescan_interval = Duration::from_secs(3600);
+        let missing = c.inputs[0].include[0].replace("**/*.log", "not/yet/*.log");
+        c.inputs[0].include.push(missing);
+    });
+    rig.settle();
+    fs::create_dir(rig.path("sub")).unwrap();
+    rig.append("sub/a.log", "a\n");
+    rig.settle();
+    fs::create_dir_all(rig.path("not/yet")).unwrap();
+    rig.settle();
+    rig.append("not/yet/b.log", "b\n");
+    rig.settle();
+    assert_eq!(["a", "b"], *rig.messages());
+}
+
+#[test]
+fn more_files_than_may_be_open() {
+    let mut rig = Rig::with(|c| c.max_open_files = 16);
+    for round in 0..3 {
+        (0..100).for_each(|n| rig.append(&format!("{n}.log"), format!("{round}-{n}\n")));
+        rig.settle();
+        assert!(rig.engine.as_ref().unwrap().slots.open_files() <= 16);
+    }
+    assert_eq!(300, rig.distinct().len());
+}
+
+#[test]
+fn a_directory_in_place_of_a_file_harms_nobody() {
+    let mut rig = Rig::new();
+    fs::create_dir(rig.path("dir.log")).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        rig.path("pipe.log"),
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR,
+        0,
+    )
+    .unwrap();
+    rig.append("a.log", "a\n");
+    rig.settle();
+    assert_eq!(["a"], *rig.messages());
+}
