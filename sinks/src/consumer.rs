@@ -8,7 +8,7 @@ use rdkafka::{
     ClientConfig, ClientContext, TopicPartitionList,
     config::RDKafkaLogLevel,
     consumer::{BaseConsumer, Consumer as _, ConsumerContext},
-    error::{KafkaError, KafkaResult},
+    error::KafkaError,
     types::RDKafkaRespErr,
 };
 
@@ -138,7 +138,6 @@ pub(crate) struct Events {
 #[derive(Default)]
 struct State {
     rebalances: VecDeque<Rebalance>,
-    commit: Option<KafkaResult<()>>,
     kafka_down: Option<String>,
     closing: bool,
 }
@@ -151,11 +150,6 @@ impl Events {
     /// One that cannot be carried out yet.
     pub(crate) fn put_back(&self, rebalance: Rebalance) {
         self.state.lock().rebalances.push_front(rebalance);
-    }
-
-    /// The result of the last commit, once.
-    pub(crate) fn commit_result(&self) -> Option<KafkaResult<()>> {
-        self.state.lock().commit.take()
     }
 
     /// Why no broker can be reached, once per occurrence.
@@ -208,9 +202,5 @@ impl ConsumerContext for Events {
             }
             _ => state.rebalances.push_back(Rebalance::Revoke(list.clone())),
         }
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        self.state.lock().commit = Some(result);
     }
 }

@@ -160,8 +160,8 @@ impl DeadLetters {
         let size = MAX_MESSAGE_BYTES.to_string();
         let topic = NewTopic::new(&self.topic, 1, TopicReplication::Fixed(-1)).set("max.message.bytes", &size);
         let options = AdminOptions::new()
-            .request_timeout(Some(Duration::from_secs(30)))
-            .operation_timeout(Some(Duration::from_secs(30)));
+            .request_timeout(Some(Duration::from_secs(10)))
+            .operation_timeout(Some(Duration::from_secs(10)));
         let created = match self.admin.create_topics([&topic], &options).await {
             Ok(results) => match results.into_iter().next() {
                 Some(Err((_, code))) => Err(code.to_string()),

@@ -48,7 +48,7 @@ const UNPOLLED: Duration = Duration::from_secs(1);
 /// What a reader is made of.
 pub(crate) struct Parts {
     pub(crate) sink: Sink,
-    pub(crate) consumer: Consumer,
+    pub(crate) consumer: Arc<Consumer>,
     pub(crate) preparer: Preparer,
     pub(crate) shared: Arc<Shared>,
     pub(crate) work: Sender<Work>,
@@ -63,7 +63,7 @@ pub(crate) struct Reader {
     sink: Sink,
     bulk: Bulk,
     batch_bytes: usize,
-    consumer: Consumer,
+    consumer: Arc<Consumer>,
     preparer: Preparer,
     shared: Arc<Shared>,
     work: Sender<Work>,

@@ -142,7 +142,7 @@ impl Blueprint {
         let wanted = usize::try_from(elasticsearch.bulk.max_bytes).unwrap_or(usize::MAX);
         Reader::new(Parts {
             sink: self.sink.clone(),
-            consumer,
+            consumer: Arc::new(consumer),
             preparer: Preparer::new(&self.sink.name, self.template.clone(), elasticsearch.id, elasticsearch.op),
             shared: shared.clone(),
             work: work.clone(),

@@ -158,22 +158,22 @@ impl<'de: 'a, 'a> Deserialize<'de> for Reported<'a> {
                 Ok(Reported(Fault { kind: Cow::Borrowed(""), reason: Cow::Owned(v.to_owned()) }))
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Reported<'a>, A::Error> {
-                let mut fault = Fault::default();
+                let (mut fault, mut cause) = (Fault::default(), Fault::default());
                 while let Some(key) = map.next_key::<Cow<'de, str>>()? {
                     match key.as_ref() {
                         "type" => fault.kind = Cow::Owned(map.next_value::<Option<String>>()?.unwrap_or_default()),
                         "reason" => fault.reason = Cow::Owned(map.next_value::<Option<String>>()?.unwrap_or_default()),
                         // The reason behind it says more: "failed to parse" is caused by "number too large".
                         "caused_by" => {
-                            let cause = map.next_value::<Option<Reported<'_>>>()?.map(|r| r.0).unwrap_or_default();
-                            if !cause.reason.is_empty() && !fault.reason.contains(cause.reason.as_ref()) {
-                                fault.reason = Cow::Owned(format!("{}: {}", fault.reason, cause.reason));
-                            }
+                            cause = map.next_value::<Option<Reported<'_>>>()?.map(|r| r.0).unwrap_or_default();
                         }
                         _ => {
                             map.next_value::<IgnoredAny>()?;
                         }
                     }
+                }
+                if !cause.reason.is_empty() && !fault.reason.contains(cause.reason.as_ref()) {
+                    fault.reason = Cow::Owned(format!("{}: {}", fault.reason, cause.reason));
                 }
                 Ok(Reported(fault))
             }

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{CommitMode, Consumer as _},
+    error::KafkaResult,
 };
+use tokio::sync::oneshot::{self, Receiver, error::TryRecvError};
 
 use super::Reader;
 use crate::partitions::Commit;
@@ -16,14 +18,11 @@ const INTERVAL: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(200);
 /// Offsets finished after which a commit does not wait for its interval.
 const MANY: i64 = 50_000;
-/// An answer that has not come by now will not.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 pub(super) struct Commits {
     last: Instant,
     looked: Instant,
     /// Sent and not answered.
-    under_way: Option<(Vec<Commit>, Instant)>,
+    under_way: Option<(Vec<Commit>, Receiver<KafkaResult<()>>)>,
     failures: u32,
 }
 
@@ -35,7 +34,7 @@ impl Commits {
 
 impl Reader {
     pub(super) fn commit(&mut self, now: Instant) {
-        self.settle_commit(now);
+        self.settle_commit();
         if self.commits.under_way.is_some() || now.duration_since(self.commits.looked) < LOOK {
             return;
         }
@@ -52,35 +51,38 @@ impl Reader {
     }
 
     /// Looks whether the commit under way was answered.
-    pub(super) fn settle_commit(&mut self, now: Instant) {
-        if let Some(result) = self.consumer.context().commit_result()
-            && let Some((commits, _)) = self.commits.under_way.take()
-        {
-            match result {
-                Ok(()) => {
-                    self.shared.partitions.committed(&commits);
-                    self.commits.failures = 0;
-                    if self.kafka_down {
-                        self.kafka_up();
-                    }
-                }
-                Err(e) => {
-                    self.commits.failures = self.commits.failures.saturating_add(1);
-                    // Usual during a rebalance; said aloud when it goes on.
-                    if self.commits.failures == 10 {
-                        tracing::warn!(sink = %self.sink.name, "commits fail, nothing is lost, tried again: {e}");
-                    } else {
-                        tracing::debug!(sink = %self.sink.name, "a commit failed, tried again: {e}");
-                    }
+    pub(super) fn settle_commit(&mut self) {
+        let Some((_, answer)) = &mut self.commits.under_way else { return };
+        let result = match answer.try_recv() {
+            Err(TryRecvError::Empty) => return,
+            // The runtime is going down: as if never sent.
+            Err(TryRecvError::Closed) => None,
+            Ok(result) => Some(result),
+        };
+        let commits = self.commits.under_way.take().map(|(commits, _)| commits).unwrap_or_default();
+        match result {
+            Some(Ok(())) => {
+                self.shared.partitions.committed(&commits);
+                self.commits.failures = 0;
+                if self.kafka_down {
+                    self.kafka_up();
                 }
             }
-        }
-        if self.commits.under_way.as_ref().is_some_and(|(_, sent)| now.duration_since(*sent) >= PATIENCE) {
-            self.commits.under_way = None;
+            Some(Err(e)) => {
+                self.commits.failures = self.commits.failures.saturating_add(1);
+                // Usual during a rebalance; said aloud when it goes on.
+                if self.commits.failures == 10 {
+                    tracing::warn!(sink = %self.sink.name, "commits fail, nothing is lost, tried again: {e}");
+                } else {
+                    tracing::debug!(sink = %self.sink.name, "a commit failed, tried again: {e}");
+                }
+            }
+            None => {}
         }
     }
 
-    /// Sends a commit; its answer comes with a later poll.
+    /// Sends a commit. Only the waiting kind reports its result (rdkafka sets no callback for the other), so a thread
+    /// of the runtime's blocking pool waits for it.
     pub(super) fn send_commit(&mut self, commits: Vec<Commit>, now: Instant) {
         let mut list = TopicPartitionList::with_capacity(commits.len());
         for commit in &commits {
@@ -90,12 +92,15 @@ impl Reader {
                 tracing::debug!(sink = %self.sink.name, "offset {}: {e}", commit.offset);
             }
         }
-        // An answer to an older commit must not be taken for this one's.
-        self.consumer.context().commit_result();
         self.commits.last = now;
-        match self.consumer.commit(&list, CommitMode::Async) {
-            Ok(()) => self.commits.under_way = Some((commits, now)),
-            Err(e) => tracing::debug!(sink = %self.sink.name, "a commit could not be sent, tried again: {e}"),
-        }
+        let (answer, answered) = oneshot::channel();
+        let consumer = self.consumer.clone();
+        self.runtime.spawn_blocking(move || {
+            let result = consumer.commit(&list, CommitMode::Sync);
+            // The reader that closes waits for this answer: it must be the last to hold the consumer.
+            drop(consumer);
+            let _ = answer.send(result);
+        });
+        self.commits.under_way = Some((commits, answered));
     }
 }

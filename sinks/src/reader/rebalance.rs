@@ -111,7 +111,7 @@ impl Reader {
     }
 
     fn go_on_revoking(&mut self, now: Instant) {
-        self.settle_commit(now);
+        self.settle_commit();
         let Some(mut revoking) = self.revoking.take() else { return };
         if revoking.committing {
             if !self.is_committing() || now >= revoking.deadline {

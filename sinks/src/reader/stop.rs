@@ -29,7 +29,7 @@ impl Reader {
                 self.flush();
             }
             let _ = self.poll(Duration::ZERO);
-            self.settle_commit(clock::now());
+            self.settle_commit();
         }
         self.last_commit();
     }
@@ -38,7 +38,7 @@ impl Reader {
         let deadline = clock::now() + self.shutdown_timeout.mul_f64(0.2);
         loop {
             let now = clock::now();
-            self.settle_commit(now);
+            self.settle_commit();
             if !self.is_committing() {
                 let commits = self.shared.partitions.to_commit(None);
                 if commits.is_empty() {

@@ -1,0 +1,293 @@
+//! Whole sinks between librdkafka's mock cluster and a server that misbehaves.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use logmill_config::{
+    kafka::{Compression, KafkaConfig},
+    sinks::{DeadLetters, Retry, Sink, SinksConfig},
+};
+use logmill_daemon::context::Context;
+use rdkafka::{
+    ClientConfig, Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    message::{Header, Headers, OwnedHeaders},
+    mocking::MockCluster,
+    producer::{DefaultProducerContext, FutureProducer, FutureRecord},
+};
+
+use super::{
+    conformance,
+    server::{Server, Trick},
+};
+use crate::ledger::Ledger;
+
+const PATIENCE: Duration = Duration::from_secs(40);
+
+struct Stage {
+    cluster: MockCluster<'static, DefaultProducerContext>,
+    server: Server,
+    producer: FutureProducer,
+    context: Context,
+    running: Option<tokio::task::JoinHandle<()>>,
+}
+
+impl Stage {
+    async fn new(partitions: i32) -> Self {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("logs", partitions, 1).unwrap();
+        cluster.create_topic("logs.dead", 1, 1).unwrap();
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", cluster.bootstrap_servers())
+            .set("linger.ms", "1")
+            .create()
+            .unwrap();
+        Stage { cluster, server: Server::start().await, producer, context: Context::new(), running: None }
+    }
+
+    fn config(&self) -> SinksConfig {
+        let sink = Sink {
+            name: "app".into(),
+            topics: vec!["logs".into()],
+            group: "g".into(),
+            instance_id: None,
+            elasticsearch: conformance::settings(&self.server.url),
+            retry: Retry { initial: Duration::from_millis(10), max: Duration::from_millis(100) },
+            dead_letters: DeadLetters { topic: "logs.dead".into() },
+        };
+        SinksConfig {
+            kafka: KafkaConfig {
+                brokers: vec![self.cluster.bootstrap_servers()],
+                compression: Compression::None,
+                properties: BTreeMap::new(),
+            },
+            sinks: vec![sink],
+            buffer_bytes: 8 << 20,
+            metrics: ([127, 0, 0, 1], 0).into(),
+            shutdown_timeout: Duration::from_secs(8),
+        }
+    }
+
+    fn start(&mut self) {
+        self.start_with(self.config());
+    }
+
+    fn start_with(&mut self, config: SinksConfig) {
+        let _ = tracing_subscriber::fmt().with_env_filter("logmill_sinks=debug").with_test_writer().try_init();
+        self.context = Context::new();
+        let context = self.context.clone();
+        self.running = Some(tokio::spawn(async move { crate::run(config, context).await.unwrap() }));
+    }
+
+    async fn stop(&mut self) {
+        self.context.stop.cancel();
+        self.running.take().unwrap().await.unwrap();
+    }
+
+    async fn produce(&self, partition: i32, id: u128, value: &str) {
+        let id = id.to_be_bytes();
+        let headers = OwnedHeaders::new().insert(Header { key: "logmill-id", value: Some(&id[..]) });
+        let record = FutureRecord::to("logs").partition(partition).key("k").payload(value).headers(headers);
+        self.producer.send(record, Duration::from_secs(10)).await.unwrap();
+    }
+
+    async fn until(&self, what: &str, mut condition: impl FnMut() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition() {
+            assert!(Instant::now() < deadline, "waited in vain until {what}; health {:?}", self.context.health.parts());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The committed offset and ledger of each partition.
+    async fn committed(&self, partitions: i32) -> Vec<(Option<i64>, Ledger)> {
+        let brokers = self.cluster.bootstrap_servers();
+        tokio::task::spawn_blocking(move || {
+            let consumer: BaseConsumer =
+                ClientConfig::new().set("bootstrap.servers", brokers).set("group.id", "g").create().unwrap();
+            let mut list = TopicPartitionList::new();
+            list.add_partition_range("logs", 0, partitions - 1);
+            let list = consumer.committed_offsets(list, Duration::from_secs(10)).unwrap();
+            let read = |e: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| {
+                let offset = if let Offset::Offset(offset) = e.offset() { Some(offset) } else { None };
+                (offset, Ledger::from_metadata(e.metadata().as_bytes()).unwrap_or_default())
+            };
+            list.elements().iter().map(read).collect()
+        })
+        .await
+        .unwrap()
+    }
+
+    async fn dead_letters(&self, count: usize) -> Vec<BTreeMap<String, String>> {
+        let brokers = self.cluster.bootstrap_servers();
+        tokio::task::spawn_blocking(move || {
+            let consumer: BaseConsumer =
+                ClientConfig::new().set("bootstrap.servers", brokers).set("group.id", "d").create().unwrap();
+            let mut list = TopicPartitionList::new();
+            list.add_partition_offset("logs.dead", 0, Offset::Beginning).unwrap();
+            consumer.assign(&list).unwrap();
+            let deadline = Instant::now() + PATIENCE;
+            let mut letters = Vec::new();
+            while letters.len() < count {
+                assert!(Instant::now() < deadline, "{letters:?}");
+                let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) else { continue };
+                let mut letter: BTreeMap<String, String> = message
+                    .headers()
+                    .unwrap()
+                    .iter()
+                    .map(|h| (h.key.to_owned(), String::from_utf8_lossy(h.value.unwrap()).into_owned()))
+                    .collect();
+                letter.insert("value".into(), String::from_utf8_lossy(message.payload().unwrap()).into_owned());
+                letter.insert("key".into(), String::from_utf8_lossy(message.key().unwrap()).into_owned());
+                letters.push(letter);
+            }
+            letters
+        })
+        .await
+        .unwrap()
+    }
+}
+
+fn document(n: u128, more: &str) -> String {
+    format!("{{\"@timestamp\":\"2026-11-21T00:00:{:02}Z\",\"n\":{n}{more}}}", n % 60)
+}
+
+fn sum(committed: &[(Option<i64>, Ledger)]) -> Ledger {
+    let mut sum = Ledger::default();
+    for (_, ledger) in committed {
+        assert!(ledger.adds_up());
+        sum.records += ledger.records;
+        sum.indexed += ledger.indexed;
+        sum.duplicate += ledger.duplicate;
+        sum.filtered += ledger.filtered;
+        sum.dead_lettered += ledger.dead_lettered;
+        sum.expired += ledger.expired;
+    }
+    sum
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_arrives_the_bad_are_buried_and_the_ledger_goes_on() {
+    let mut stage = Stage::new(2).await;
+    for n in 0..200u128 {
+        let more = match n {
+            50 => ",\"bad\":true",
+            51..=55 => ",\"retry\":3",
+            _ => "",
+        };
+        stage.produce((n % 2) as i32, n, &document(n, more)).await;
+    }
+    stage.produce(0, 1000, "no json").await;
+    stage.produce(1, 7, &document(7, "")).await;
+    for trick in [
+        Trick::Refuse(429, "es_rejected_execution_exception"),
+        Trick::BreakOff,
+        Trick::OneTooFew,
+        Trick::Refuse(503, "x"),
+    ] {
+        stage.server.trick(trick);
+    }
+    stage.start();
+    stage.until("199 documents are there", || stage.server.count() == 199).await;
+    let letters = stage.dead_letters(2).await;
+    stage.stop().await;
+    let committed = stage.committed(2).await;
+    assert_eq!(committed.iter().map(|c| c.0).collect::<Vec<_>>(), [Some(101), Some(101)]);
+    let ledger = sum(&committed);
+    assert_eq!((ledger.records, ledger.dead_lettered, ledger.expired, ledger.filtered), (202, 2, 0, 0));
+    assert!(ledger.indexed <= 199 && 199 <= ledger.indexed + ledger.duplicate, "{ledger:?}");
+
+    let classes: Vec<_> = letters.iter().map(|l| l["logmill-error-class"].as_str()).collect();
+    assert!(classes.contains(&"decode") && classes.contains(&"document"), "{letters:?}");
+    for letter in &letters {
+        assert_eq!((letter["logmill-error-sink"].as_str(), letter["logmill-error-topic"].as_str()), ("app", "logs"));
+        assert_eq!(letter["key"], "k");
+        let offset =
+            if letter["logmill-error-class"] == "decode" { ("no json", "100") } else { ("{\"@timestamp\"", "25") };
+        assert!(letter["value"].starts_with(offset.0));
+        assert_eq!(letter["logmill-error-offset"], offset.1);
+    }
+
+    // A second life goes on with the counts of the first.
+    stage.produce(0, 5000, &document(5000, "")).await;
+    stage.start();
+    stage.until("the new document is there", || stage.server.count() == 200).await;
+    stage.stop().await;
+    let after = sum(&stage.committed(2).await);
+    assert_eq!((after.records, after.dead_lettered), (203, 2));
+    let metrics = stage.context.metrics.gather();
+    let total: f64 = metrics
+        .iter()
+        .filter(|f| f.name() == "logmill_sinks_records_total")
+        .flat_map(|f| f.get_metric())
+        .map(|m| m.get_counter().get_value())
+        .sum();
+    assert_eq!(total as u64, 203, "the metric is the ledger's");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_blocked_index_pauses_with_an_alarm_and_loses_nothing() {
+    let mut stage = Stage::new(1).await;
+    for n in 0..50u128 {
+        stage.produce(0, n, &document(n, "")).await;
+    }
+    stage.server.set_all(Some((403, "cluster_block_exception")));
+    stage.start();
+    stage
+        .until("the alarm is raised", || stage.context.health.parts().get("sink app").is_some_and(Result::is_err))
+        .await;
+    let words = stage.context.health.parts().remove("sink app").unwrap().unwrap_err();
+    assert!(words.contains("cluster_block_exception"), "{words}");
+    assert_eq!(stage.committed(1).await, [(None, Ledger::default())], "nothing is committed while it waits");
+    stage.server.set_all(None);
+    stage.until("all is indexed", || stage.server.count() == 50).await;
+    stage.until("the alarm is over", || stage.context.health.is_ready()).await;
+    stage.stop().await;
+    let committed = stage.committed(1).await;
+    assert_eq!(committed[0].0, Some(50));
+    assert_eq!((committed[0].1.indexed, committed[0].1.records), (50, 50));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_bad_sink_stops_no_other_and_a_stop_in_an_outage_is_quick() {
+    let mut stage = Stage::new(1).await;
+    for n in 0..20u128 {
+        stage.produce(0, n, &document(n, "")).await;
+    }
+    let mut config = stage.config();
+    let mut bad = config.sinks[0].clone();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    bad.name = "bad".into();
+    bad.group = "bad".into();
+    bad.elasticsearch.hosts = vec![format!("http://{closed}")];
+    config.sinks.insert(0, bad);
+    stage.start_with(config);
+    stage.until("the good one has all", || stage.server.count() == 20).await;
+    stage.until("the bad one says so", || stage.context.health.parts()["sink bad"].is_err()).await;
+    assert_eq!(stage.context.health.parts()["sink app"], Ok(()));
+    let start = Instant::now();
+    stage.stop().await;
+    assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+    assert_eq!(stage.committed(1).await[0].0, Some(20));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_too_large_are_halved_down_to_the_one_record() {
+    let mut stage = Stage::new(1).await;
+    let long = format!(",\"x\":\"{}\"", "y".repeat(3000));
+    for n in 0..30u128 {
+        stage.produce(0, n, &document(n, if n == 9 { &long } else { "" })).await;
+    }
+    stage.server.endpoint.lock().max_body = Some(1000);
+    stage.start();
+    stage.until("all but one are there", || stage.server.count() == 29).await;
+    let letters = stage.dead_letters(1).await;
+    assert_eq!(
+        (letters[0]["logmill-error-class"].as_str(), letters[0]["logmill-error-offset"].as_str()),
+        ("too_large", "9")
+    );
+    stage.stop().await;
+    assert_eq!(stage.committed(1).await[0].0, Some(30));
+}
