@@ -36,6 +36,9 @@ pub struct LogConfig {
     pub timestamp_after_max_ms: Option<i64>,
     /// `file.delete.delay.ms`. Default 60 s.
     pub file_delete_delay: Duration,
+    /// `cleanup.policy` has `compact`: offsets may have gaps before the recovery point, so that recovery does not take them for damage. (Nothing
+    /// is compacted yet.) Default false.
+    pub compact: bool,
     /// Reserves blocks ahead of the log's end in steps (without changing the file's length), which saves metadata writes in syncs. Default true.
     pub preallocate: bool,
 }
@@ -55,6 +58,7 @@ impl Default for LogConfig {
             timestamp_before_max_ms: None,
             timestamp_after_max_ms: Some(3600 * 1000),
             file_delete_delay: Duration::from_secs(60),
+            compact: false,
             preallocate: true,
         }
     }

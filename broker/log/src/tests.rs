@@ -2,6 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod appending;
+mod crash;
 mod fixture;
+mod model;
 mod opening;
 mod reading;
+mod workload;

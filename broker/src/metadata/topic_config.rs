@@ -104,6 +104,7 @@ impl Defaults {
             timestamp_before_max_ms: bound(long("message.timestamp.before.max.ms")),
             timestamp_after_max_ms: bound(long("message.timestamp.after.max.ms")),
             file_delete_delay: Duration::from_millis(limit(long("file.delete.delay.ms")).unwrap_or(60_000)),
+            compact: text("cleanup.policy").split(',').any(|policy| policy.trim() == "compact"),
             preallocate: true,
         }
     }

@@ -102,6 +102,8 @@ fn take_clean_mark(disk: &dyn Disk, root: &Path) -> Result<bool, OpenError> {
         disk.sync_dir(root, "clean shutdown mark removal").map_err(OpenError::io(root))?;
         return Ok(true);
     }
+    // After a kill the names may be in memory only.
+    disk.sync_dir(root, "open data directory").map_err(OpenError::io(root))?;
     Ok(false)
 }
 

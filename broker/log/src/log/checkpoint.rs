@@ -8,8 +8,9 @@ use std::{
     sync::{Arc, atomic::Ordering},
 };
 
-/// Appended bytes after which a checkpoint also writes the producers' state: bounds the headers a recovery reads for it.
-const SNAPSHOT_BYTES: u64 = 16 << 20;
+/// A checkpoint also writes the producers' state after this part of the recovery point's interval (16 MiB of 64): bounds the headers a
+/// recovery reads for it.
+const SNAPSHOTS_PER_RECOVERY_POINT: u64 = 4;
 
 /// One log's part of a checkpoint, written but not synced.
 pub(crate) struct Prepared {
@@ -35,7 +36,7 @@ impl Log {
             return Ok(None);
         }
         let prepared = self.prepare(&mut state, closing);
-        if prepared.is_err() {
+        if prepared.as_ref().map_or(true, |one| one.offset < self.log_end_offset()) {
             self.touched.store(true, Ordering::Release);
         }
         prepared.map(Some)
@@ -58,7 +59,8 @@ impl Log {
                 active.file(self.disk(), &self.dir)?.set_len(size)?;
             }
         }
-        if closing || state.bytes_since_snapshot >= SNAPSHOT_BYTES {
+        let snapshot_bytes = self.shared.options.recovery_point_bytes / SNAPSHOTS_PER_RECOVERY_POINT;
+        if closing || state.bytes_since_snapshot >= snapshot_bytes {
             self.snapshot_producers(state, log_end)?;
         }
         let rename = if state.epochs.take_dirty() {

@@ -59,8 +59,8 @@ struct Start {
     segment: usize,
     position: u64,
     offset: i64,
-    /// Offsets follow one another without gaps from here on (before, compaction may have left some).
-    dense: bool,
+    /// Offsets follow one another without gaps from here on (before, compaction may have left some): a gap there is an unsynced end of a segment lost.
+    dense_from: i64,
 }
 
 impl OpenLog {
@@ -75,6 +75,15 @@ impl OpenLog {
         let rewritten = self.check_topic_id(disk, &dir)?;
         let error = OpenError::io(&dir);
         let (recovery, log_start, log_end, recovery_point) = self.recover(disk, &dir).map_err(error)?;
+        let settled = self.clean || log_end > recovery_point;
+        if log_end > recovery_point {
+            // It is served from now on, so its names must be durable too (the data directory was synced when it was opened).
+            let path = dir.join(names::PARTITION_METADATA);
+            disk.open(&path, false)
+                .and_then(|file| file.sync_data("recovery partition metadata"))
+                .and_then(|()| disk.sync_dir(&dir, "recovery directory"))
+                .map_err(OpenError::io(&dir))?;
+        }
         let Recovery { segments, producers, mut epochs, snapshots, rebuilt, .. } = recovery;
         let log_start = log_start.min(log_end);
         epochs.truncate_from_start(log_start);
@@ -86,8 +95,8 @@ impl OpenLog {
             dirty_files: Vec::new(),
             active_dirty: false,
             // Names seen now may be in memory only if the last broker was killed.
-            new_names: created || rewritten || !self.clean,
-            new_partition: created || rewritten || !self.clean,
+            new_names: created || !settled,
+            new_partition: created || rewritten || !settled,
             queued: false,
             truncations: 0,
             allocated: 0,
@@ -221,21 +230,26 @@ impl Recovery<'_> {
         let wanted = recovery_point.unwrap_or(i64::MIN);
         let at = self.segments.partition_point(|segment| segment.base_offset <= wanted).saturating_sub(1);
         let Some(segment) = self.segments.get(at) else { return Err(io::ErrorKind::NotFound.into()) };
-        let beginning = |dense| Start { segment: at, position: 0, offset: segment.base_offset, dense };
+        let dense_from = match (self.config.compact, recovery_point) {
+            (false, _) => i64::MIN,
+            (true, Some(point)) => point,
+            (true, None) => i64::MAX,
+        };
+        let beginning = Start { segment: at, position: 0, offset: segment.base_offset, dense_from };
         if wanted <= segment.base_offset {
-            return Ok(beginning(wanted == segment.base_offset));
+            return Ok(beginning);
         }
         let size = segment.size(self.disk, self.dir)?;
         let index_is_sane = segment.with_indexes(self.disk, self.dir, |indexes| {
             // Apache Kafka preallocates indexes with zeros and cuts them when it closes them.
-            Ok(indexes.offsets.last().is_none_or(|last| last.relative > 0 && u64::from(last.position) < size)
+            Ok(indexes.offsets.last().is_none_or(|last| last.relative > 0)
                 && indexes.times.last().is_none_or(|last| last.timestamp > 0 || last.relative > 0))
         })?;
         if index_is_sane
             && let Ok(Some(last)) = segment.find(self.disk, self.dir, wanted - 1, size)
             && last.header.next_offset() == wanted
         {
-            return Ok(Start { segment: at, position: last.end(), offset: wanted, dense: true });
+            return Ok(Start { segment: at, position: last.end(), offset: wanted, dense_from });
         }
         tracing::warn!(
             dir = %self.dir.display(),
@@ -243,7 +257,7 @@ impl Recovery<'_> {
             segment = segment.base_offset,
             "the log does not agree with its recovery point: checking the whole segment"
         );
-        Ok(beginning(false))
+        Ok(beginning)
     }
 
     fn load_epochs(&mut self, end: i64) {
@@ -307,13 +321,13 @@ impl Recovery<'_> {
         let last = self.segments.len().saturating_sub(1);
         for at in start.segment..=last {
             let Some(segment) = self.segments.get(at).map(Arc::clone) else { break };
-            let follows = if start.dense { segment.base_offset == expected } else { segment.base_offset >= expected };
+            let follows = follows(segment.base_offset, expected, start.dense_from);
             if at > start.segment && !follows {
                 tracing::warn!(dir = %self.dir.display(), log_end = expected, segment = segment.base_offset, "removing segments behind a gap");
                 self.remove_segments(at, last + 1)?;
                 break;
             }
-            let (end, cut) = self.check_segment(&segment, position, &mut expected, start.dense)?;
+            let (end, cut) = self.check_segment(&segment, position, &mut expected, start.dense_from)?;
             position = 0;
             if at < last {
                 self.rebuilt.push(segment.base_offset);
@@ -337,7 +351,7 @@ impl Recovery<'_> {
         segment: &Segment,
         from: u64,
         expected: &mut i64,
-        dense: bool,
+        dense_from: i64,
     ) -> io::Result<(u64, bool)> {
         let (disk, dir, base) = (self.disk, self.dir, segment.base_offset);
         let size = disk.file_len(&names::segment_file(dir, base, names::LOG))?;
@@ -357,8 +371,7 @@ impl Recovery<'_> {
         let mut end = from;
         let mut reader = BatchReader::new(&*file, from, size);
         while let Some(found) = reader.next_valid()? {
-            let follows =
-                if dense { found.header.base_offset == *expected } else { found.header.base_offset >= *expected };
+            let follows = follows(found.header.base_offset, *expected, dense_from);
             if !follows || found.header.last_offset() >= self.fence {
                 break;
             }
@@ -381,4 +394,9 @@ impl Recovery<'_> {
         }
         Ok((end, end < size))
     }
+}
+
+/// Whether a batch or segment that begins at `base` may come where `expected` is the next offset.
+fn follows(base: i64, expected: i64, dense_from: i64) -> bool {
+    base == expected || base > expected && expected < dense_from
 }
