@@ -105,7 +105,7 @@ async fn until_a_part_ends(settings: Settings, parts: &mut Parts, metrics: Socke
         end = parts.first_end() => return end,
         () = context.health.wait_for(|states| {
             let ready = |name: &str| states.get(name).is_some_and(Result::is_ok);
-            ready("broker") && ready("index") && names.iter().all(|name| ready(name)) && states.values().all(Result::is_ok)
+            ready("broker") && ready("index") && ready("agent") && names.iter().all(|name| ready(name)) && states.values().all(Result::is_ok)
         }) => {}
     }
     say("ready")?;

@@ -92,14 +92,10 @@ fn inputs(agent: &mut AgentConfig, options: &Options, here: &Path) {
         let name = "tail".to_owned();
         agent.inputs = vec![Input { name, include, exclude: Vec::new(), read_from: ReadFrom::Beginning, ..first }];
     }
-    if options.sample {
-        let pattern = samples::pattern();
-        // The reference input covers ./logs already; another one would read the samples twice.
-        if options.config.is_some() || !options.tail.is_empty() {
-            if let Some(first) = agent.inputs.first_mut() {
-                first.include.push(pattern);
-            }
-        }
+    // The reference input covers ./logs already; another one would read the samples twice.
+    let covered = options.config.is_none() && options.tail.is_empty();
+    if let (true, false, Some(first)) = (options.sample, covered, agent.inputs.first_mut()) {
+        first.include.push(samples::pattern());
     }
     for input in &mut agent.inputs {
         if options.from_beginning {
