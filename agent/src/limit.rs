@@ -108,10 +108,10 @@ impl<C: Clock + Clone> Bucket<C> {
         }
         // One cell was taken when asking.
         let mut rest = used - u64::from(self.asked.take().is_some());
-        if let Some(part) = NonZeroU32::new(self.part(rest)) {
-            if self.take(part).is_ok() {
-                rest -= u64::from(part.get());
-            }
+        if let Some(part) = NonZeroU32::new(self.part(rest))
+            && self.take(part).is_ok()
+        {
+            rest -= u64::from(part.get());
         }
         self.owed.set(self.owed.get().saturating_add(rest));
     }

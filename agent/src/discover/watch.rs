@@ -86,11 +86,12 @@ impl Watcher {
             let name: OsString =
                 event.file_name().map_or_else(OsString::new, |n| OsStr::from_bytes(n.to_bytes()).into());
             if let Some((pending, path)) = from.take() {
-                if flags.contains(ReadFlags::MOVED_TO) && pending == cookie {
-                    if let Some(dir) = self.dirs.get(&wd) {
-                        changes.push(Change::Renamed { from: path, to: dir.join(name) });
-                        continue;
-                    }
+                if flags.contains(ReadFlags::MOVED_TO)
+                    && pending == cookie
+                    && let Some(dir) = self.dirs.get(&wd)
+                {
+                    changes.push(Change::Renamed { from: path, to: dir.join(name) });
+                    continue;
                 }
                 changes.push(Change::Vanished(path));
             }

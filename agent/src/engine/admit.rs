@@ -223,7 +223,7 @@ impl<P: Producer> Engine<P> {
         self.next_id += 1;
         let mut tracked = self.new_tracked(id, input, &stat, origin.clone());
         tracked.name = Some(path.clone());
-        if self.from_the_end(input, &stat) {
+        if self.begins_at_end(input, &stat) {
             tracked.start_at(stat.size);
         }
         tracked.after = self.latest.get(&origin).copied();
@@ -252,7 +252,7 @@ impl<P: Producer> Engine<P> {
 
     /// Whether `read_from: end` is meant for this file: it was there before the input's first start, or is an old one
     /// that a changed glob matches now. What came while the agent was down is read from its beginning.
-    fn from_the_end(&self, input: usize, stat: &Stat) -> bool {
+    fn begins_at_end(&self, input: usize, stat: &Stat) -> bool {
         let input = &self.inputs[input];
         let written = self.log.state().written_ms;
         self.beginning
@@ -295,10 +295,10 @@ impl<P: Producer> Engine<P> {
         self.watcher.read(&mut changes);
         let mut dirty: Vec<PathBuf> = Vec::new();
         let mut parent = |path: &Path| {
-            if let Some(dir) = path.parent() {
-                if !dirty.iter().any(|d| d == dir) {
-                    dirty.push(dir.to_owned());
-                }
+            if let Some(dir) = path.parent()
+                && !dirty.iter().any(|d| d == dir)
+            {
+                dirty.push(dir.to_owned());
             }
         };
         for change in changes.drain(..) {

@@ -42,10 +42,10 @@ impl<P: Producer> Engine<P> {
             return;
         }
         tracked.retry_at = None;
-        if let Some((before, id)) = tracked.after {
-            if self.slots.get(before).is_some_and(|b| b.id == id && !b.at_end && !b.content_gone) {
-                return;
-            }
+        if let Some((before, id)) = tracked.after
+            && self.slots.get(before).is_some_and(|b| b.id == id && !b.at_end && !b.content_gone)
+        {
+            return;
         }
         if !self.open(slot, now) {
             return;

@@ -39,10 +39,10 @@ impl<P: Producer> Engine<P> {
                 Outcome::TooLarge | Outcome::Failed => {}
             }
             // Reports come in runs of one file.
-            if last != Some(slot) {
-                if let Some(last) = last.replace(slot) {
-                    self.advance(last, now);
-                }
+            if last != Some(slot)
+                && let Some(last) = last.replace(slot)
+            {
+                self.advance(last, now);
             }
         }
         if let Some(last) = last {

@@ -126,19 +126,17 @@ impl Slots {
     pub(super) fn rename(&mut self, slot: usize, name: Option<PathBuf>) {
         let Some(tracked) = self.get_mut(slot) else { return };
         let old = std::mem::replace(&mut tracked.name, name.clone());
-        if let Some(old) = old {
-            if self.by_name.get(&old) == Some(&slot) {
-                self.by_name.remove(&old);
-            }
+        if let Some(old) = old
+            && self.by_name.get(&old) == Some(&slot)
+        {
+            self.by_name.remove(&old);
         }
-        if let Some(name) = name {
-            if let Some(before) = self.by_name.insert(name, slot) {
-                if before != slot {
-                    if let Some(before) = self.get_mut(before) {
-                        before.name = None;
-                    }
-                }
-            }
+        if let Some(name) = name
+            && let Some(before) = self.by_name.insert(name, slot)
+            && before != slot
+            && let Some(before) = self.get_mut(before)
+        {
+            before.name = None;
         }
     }
 

@@ -64,11 +64,11 @@ impl<P: Producer> Engine<P> {
 
     /// Has a file looked at soon.
     pub(super) fn wake(&mut self, slot: usize) {
-        if let Some(tracked) = self.slots.get_mut(slot) {
-            if tracked.queued == Queued::No {
-                tracked.queued = Queued::Look;
-                self.look.push_back(slot);
-            }
+        if let Some(tracked) = self.slots.get_mut(slot)
+            && tracked.queued == Queued::No
+        {
+            tracked.queued = Queued::Look;
+            self.look.push_back(slot);
         }
     }
 }
