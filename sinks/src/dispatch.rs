@@ -286,6 +286,10 @@ impl<C: Connector> Dispatcher<C> {
     }
 
     fn closed(&mut self, retry_after: Option<Duration>) {
+        // Requests that were under way together fail together: that is one failure.
+        if self.gate.closed_until.is_some_and(|until| Instant::now() < until) {
+            return;
+        }
         self.gate.failures = self.gate.failures.saturating_add(1);
         let wait = backoff::wait(&self.retry, self.gate.failures, retry_after, fastrand::f64());
         self.gate.closed_until = Some(Instant::now() + wait);

@@ -1,9 +1,6 @@
 //! Whole sinks between librdkafka's mock cluster and a server that misbehaves.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use logmill_config::{
     kafka::{Compression, KafkaConfig},
@@ -22,7 +19,7 @@ use super::{
     conformance,
     server::{Server, Trick},
 };
-use crate::ledger::Ledger;
+use crate::{clock, ledger::Ledger};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
@@ -75,7 +72,6 @@ impl Stage {
     }
 
     fn start_with(&mut self, config: SinksConfig) {
-        let _ = tracing_subscriber::fmt().with_env_filter("logmill_sinks=debug").with_test_writer().try_init();
         self.context = Context::new();
         let context = self.context.clone();
         self.running = Some(tokio::spawn(async move { crate::run(config, context).await.unwrap() }));
@@ -94,9 +90,9 @@ impl Stage {
     }
 
     async fn until(&self, what: &str, mut condition: impl FnMut() -> bool) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = clock::now() + PATIENCE;
         while !condition() {
-            assert!(Instant::now() < deadline, "waited in vain until {what}; health {:?}", self.context.health.parts());
+            assert!(clock::now() < deadline, "waited in vain until {what}; health {:?}", self.context.health.parts());
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -128,10 +124,10 @@ impl Stage {
             let mut list = TopicPartitionList::new();
             list.add_partition_offset("logs.dead", 0, Offset::Beginning).unwrap();
             consumer.assign(&list).unwrap();
-            let deadline = Instant::now() + PATIENCE;
+            let deadline = clock::now() + PATIENCE;
             let mut letters = Vec::new();
             while letters.len() < count {
-                assert!(Instant::now() < deadline, "{letters:?}");
+                assert!(clock::now() < deadline, "{letters:?}");
                 let Some(Ok(message)) = consumer.poll(Duration::from_millis(100)) else { continue };
                 let mut letter: BTreeMap<String, String> = message
                     .headers()
@@ -267,7 +263,7 @@ async fn one_bad_sink_stops_no_other_and_a_stop_in_an_outage_is_quick() {
     stage.until("the good one has all", || stage.server.count() == 20).await;
     stage.until("the bad one says so", || stage.context.health.parts()["sink bad"].is_err()).await;
     assert_eq!(stage.context.health.parts()["sink app"], Ok(()));
-    let start = Instant::now();
+    let start = clock::now();
     stage.stop().await;
     assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
     assert_eq!(stage.committed(1).await[0].0, Some(20));
