@@ -2,6 +2,7 @@
 
 mod api_versions;
 mod authorized;
+mod create_partitions;
 mod create_topics;
 mod delete_topics;
 mod describe_cluster;

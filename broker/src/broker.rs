@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use logmill_protocol::ErrorCode;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -46,6 +47,22 @@ pub(crate) enum TopicError {
     Partition(#[from] PartitionError),
 }
 
+impl TopicError {
+    /// What Kafka would answer.
+    pub(crate) fn code(&self) -> ErrorCode {
+        match self {
+            Self::Metadata(MetadataError::Refused(refusal)) => match refusal {
+                Refusal::TopicExists(_) | Refusal::BeingDeleted(_) => ErrorCode::TopicAlreadyExists,
+                Refusal::UnknownTopicId(_) => ErrorCode::UnknownTopicOrPartition,
+                Refusal::NotAnIncrease { .. } => ErrorCode::InvalidPartitions,
+                Refusal::ProducerIdsGoBack { .. } => ErrorCode::UnknownServerError,
+            },
+            Self::Metadata(MetadataError::Storage(_)) => ErrorCode::KafkaStorageError,
+            Self::Partition(error) => error.code(),
+        }
+    }
+}
+
 impl Broker {
     /// The current topics.
     pub(crate) fn image(&self) -> Arc<Image> {
@@ -83,6 +100,14 @@ impl Broker {
             }
             result => result,
         }
+    }
+
+    /// Raises the number of a topic's partitions to `partitions`; durable when it returns.
+    pub(crate) async fn add_partitions(&self, id: Uuid, partitions: i32) -> Result<(), TopicError> {
+        let image = self.metadata.commit(Change::AddPartitions { id, partitions }).await?;
+        self.partitions.apply(&image);
+        tracing::info!(topic_id = %id, partitions, "partitions added");
+        Ok(())
     }
 
     /// Deletes a topic: decided durably first, then its files go; a crash between the two is made good at the next start.

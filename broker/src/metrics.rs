@@ -1,6 +1,12 @@
 //! What the broker counts, under `logmill_broker_…`.
 
+use std::{collections::HashSet, sync::Arc};
+
+use parking_lot::Mutex;
 use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+
+/// Topics with labels of their own, so that what is scraped stays small.
+const MAX_TOPICS: usize = 1000;
 
 /// Cheap to clone: every metric is shared.
 #[derive(Clone)]
@@ -13,14 +19,26 @@ pub(crate) struct Metrics {
     pub(crate) connections_total: IntCounter,
     /// Connections closed and requests refused by the broker, by `reason`.
     pub(crate) refused: IntCounterVec,
-    /// Record bytes appended, by `topic`.
-    pub(crate) bytes_in: IntCounterVec,
-    /// Record bytes sent to consumers, by `topic`.
-    pub(crate) bytes_out: IntCounterVec,
-    /// Records appended, by `topic`.
-    pub(crate) messages_in: IntCounterVec,
-    /// Bytes of request frames held in memory.
-    pub(crate) request_bytes: IntGauge,
+    topics: Arc<Topics>,
+}
+
+struct Topics {
+    bytes_in: IntCounterVec,
+    bytes_out: IntCounterVec,
+    messages_in: IntCounterVec,
+    /// Topics with a label of their own.
+    named: Mutex<HashSet<String>>,
+}
+
+/// One topic's counters. Above [`MAX_TOPICS`] they are shared under the label `(other)`.
+#[derive(Clone)]
+pub(crate) struct TopicMetrics {
+    /// Record bytes appended.
+    pub(crate) bytes_in: IntCounter,
+    /// Record bytes sent to consumers.
+    pub(crate) bytes_out: IntCounter,
+    /// Records appended.
+    pub(crate) messages_in: IntCounter,
 }
 
 impl Metrics {
@@ -57,10 +75,37 @@ impl Metrics {
                 "Connections closed or requests refused, by reason",
                 "reason",
             )?,
-            bytes_in: counters("logmill_broker_bytes_in_total", "Record bytes appended", "topic")?,
-            bytes_out: counters("logmill_broker_bytes_out_total", "Record bytes sent to consumers", "topic")?,
-            messages_in: counters("logmill_broker_messages_in_total", "Records appended", "topic")?,
-            request_bytes: gauge("logmill_broker_request_bytes", "Bytes of request frames in memory")?,
+            topics: Arc::new(Topics {
+                bytes_in: counters("logmill_broker_bytes_in_total", "Record bytes appended", "topic")?,
+                bytes_out: counters("logmill_broker_bytes_out_total", "Record bytes sent to consumers", "topic")?,
+                messages_in: counters("logmill_broker_messages_in_total", "Records appended", "topic")?,
+                named: Mutex::default(),
+            }),
         })
+    }
+
+    /// The counters of a topic that is hosted from now on.
+    pub(crate) fn topic(&self, name: &str) -> TopicMetrics {
+        let mut named = self.topics.named.lock();
+        let label = if named.contains(name) || named.len() < MAX_TOPICS {
+            named.insert(name.to_owned());
+            name
+        } else {
+            "(other)"
+        };
+        TopicMetrics {
+            bytes_in: self.topics.bytes_in.with_label_values(&[label]),
+            bytes_out: self.topics.bytes_out.with_label_values(&[label]),
+            messages_in: self.topics.messages_in.with_label_values(&[label]),
+        }
+    }
+
+    /// A deleted topic's counters go.
+    pub(crate) fn forget_topic(&self, name: &str) {
+        if self.topics.named.lock().remove(name) {
+            for counters in [&self.topics.bytes_in, &self.topics.bytes_out, &self.topics.messages_in] {
+                drop(counters.remove_label_values(&[name]));
+            }
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Partitions: a log with its high watermark, its waiters and what clients may do to it.
 
+pub(crate) mod collector;
 pub(crate) mod error;
 pub(crate) mod partitions;
 pub(crate) mod replica;

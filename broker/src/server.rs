@@ -7,6 +7,7 @@ use logmill_config::broker::{BrokerConfig, Durability, GroupCommit};
 use logmill_daemon::context::Context;
 use logmill_disk::{Disk, RealDisk};
 use logmill_log::{DataDir, OpenError, Options};
+use prometheus::Registry;
 use tokio::{sync::Semaphore, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
@@ -29,7 +30,7 @@ use crate::{
         frame::MemoryBudget,
         listener::{self, Bound, Shared},
     },
-    partition::partitions::Partitions,
+    partition::{collector, partitions::Partitions},
     settings::Settings,
 };
 
@@ -58,7 +59,8 @@ impl RunningBroker {
         let bound = settings.config.listeners.iter().map(listener::bind).collect::<Result<Vec<_>, _>>()?;
         let addresses: Vec<_> = bound.iter().map(|bound| bound.address).collect();
         let stop = context.stop.clone();
-        let broker = tokio::task::spawn_blocking(move || open(settings, metrics, group_metrics, stop))
+        let registry = context.metrics.clone();
+        let broker = tokio::task::spawn_blocking(move || open(settings, metrics, group_metrics, &registry, stop))
             .await
             .map_err(|e| Error::Log(e.to_string()))??;
         let broker = Arc::new(broker);
@@ -86,6 +88,7 @@ fn open(
     settings: Settings,
     metrics: Metrics,
     group_metrics: GroupMetrics,
+    registry: &Registry,
     stop: CancellationToken,
 ) -> Result<Broker, Error> {
     let config = &settings.config;
@@ -110,6 +113,7 @@ fn open(
         OpenError::Io { path, source } => Error::DataDir { path, source },
         other => Error::Log(other.to_string()),
     })?;
+    collector::register(registry, &data_dir)?;
     let new_cluster_id = || URL_SAFE_NO_PAD.encode(Uuid::new_v4().as_bytes());
     let metadata: Arc<dyn MetadataStore> = Arc::new(EmbeddedStore::open(&*disk, &config.data_dir, new_cluster_id)?);
     let topic_defaults = Arc::new(defaults);
@@ -117,7 +121,7 @@ fn open(
         let defaults = topic_defaults.clone();
         Arc::new(move |topic: &crate::metadata::image::Topic| defaults.log_config(topic))
     };
-    let partitions = Arc::new(Partitions::new(data_dir, config_of));
+    let partitions = Arc::new(Partitions::new(data_dir, config_of, metrics.clone()));
     partitions.apply(&metadata.image());
     let clock = Clock::system();
     let groups = Groups::new(GroupsOptions {

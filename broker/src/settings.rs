@@ -4,7 +4,7 @@ mod groups;
 
 use std::time::Duration;
 
-use logmill_config::broker::{BrokerConfig, Durability};
+use logmill_config::broker::BrokerConfig;
 
 pub(crate) use groups::GroupSettings;
 
@@ -25,8 +25,6 @@ pub(crate) struct Settings {
     pub(crate) groups: GroupSettings,
     /// Between looks at what retention may delete (Kafka's log.retention.check.interval.ms).
     pub(crate) retention_interval: Duration,
-    /// From a topic's deletion to the removal of its files, so that running reads end well (Kafka's file.delete.delay.ms).
-    pub(crate) file_delete_delay: Duration,
     /// Most responses of one connection that may wait for their group commit at once.
     pub(crate) max_pipelined: usize,
 }
@@ -38,16 +36,11 @@ impl Settings {
             offsets_partitions: 50,
             groups: GroupSettings::default(),
             retention_interval: Duration::from_secs(300),
-            file_delete_delay: Duration::from_secs(60),
             max_pipelined: 64,
         }
     }
 
     pub(crate) fn node_id(&self) -> i32 {
         self.config.node_id
-    }
-
-    pub(crate) fn fsync(&self) -> bool {
-        self.config.durability == Durability::Fsync
     }
 }

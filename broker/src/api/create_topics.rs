@@ -90,12 +90,9 @@ async fn create<'a>(
         Err(TopicError::Metadata(MetadataError::Refused(Refusal::TopicExists(_)))) => {
             return refused(asked.name, exists(asked.name));
         }
-        Err(TopicError::Metadata(MetadataError::Refused(refusal))) => {
-            return refused(asked.name, (ErrorCode::TopicAlreadyExists, refusal.to_string()));
-        }
         Err(error) => {
             tracing::error!(topic = asked.name, %error, "creating a topic failed");
-            return refused(asked.name, (ErrorCode::KafkaStorageError, error.to_string()));
+            return refused(asked.name, (error.code(), error.to_string()));
         }
     }
     result

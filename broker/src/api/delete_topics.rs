@@ -9,7 +9,7 @@ use logmill_protocol::{
 use uuid::Uuid;
 
 use super::request::{Outcome, Refused, Request};
-use crate::broker::{Broker, TopicError};
+use crate::broker::Broker;
 
 pub(crate) async fn handle(broker: &Arc<Broker>, request: Request) -> Result<Outcome, Refused> {
     let decoded: DeleteTopicsRequest<'_> = request.decode()?;
@@ -52,14 +52,8 @@ async fn delete(broker: &Broker, asked: &DeleteTopicState<'_>) -> DeletableTopic
             ..Default::default()
         },
         Err(error) => {
-            let code = match &error {
-                TopicError::Metadata(crate::metadata::store::MetadataError::Refused(_)) => {
-                    ErrorCode::UnknownTopicOrPartition
-                }
-                _ => ErrorCode::KafkaStorageError,
-            };
             tracing::error!(topic = %topic.name, %error, "deleting a topic failed");
-            failed(code, &error.to_string())
+            failed(error.code(), &error.to_string())
         }
     }
 }

@@ -44,6 +44,7 @@ pub(crate) const SERVED: &[Served] = &[
     served(ApiKey::DeleteTopics, 0, 6),
     served(ApiKey::InitProducerId, 0, 5),
     served(ApiKey::DescribeConfigs, 0, 4),
+    served(ApiKey::CreatePartitions, 0, 3),
     served(ApiKey::ListPartitionReassignments, 0, 0),
     served(ApiKey::DescribeCluster, 0, 2),
     served(ApiKey::DescribeTopicPartitions, 0, 0),
@@ -62,6 +63,7 @@ pub(crate) async fn dispatch(broker: &Arc<Broker>, request: Request) -> Result<O
     }
     match api {
         ApiKey::ApiVersions => super::api_versions::handle(broker, request).await,
+        ApiKey::CreatePartitions => super::create_partitions::handle(broker, request).await,
         ApiKey::CreateTopics => super::create_topics::handle(broker, request).await,
         ApiKey::DeleteTopics => super::delete_topics::handle(broker, request).await,
         ApiKey::DescribeCluster => super::describe_cluster::handle(broker, request).await,

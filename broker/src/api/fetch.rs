@@ -67,7 +67,7 @@ pub(crate) async fn handle(broker: &Arc<Broker>, request: Request) -> Result<Out
             break look(&topics, max_bytes).0;
         }
     };
-    respond(broker, &request, topics, found, decoded.isolation_level == 1)
+    respond(&request, topics, found, decoded.isolation_level == 1)
 }
 
 /// Whether it was worth waiting: `false` once the time is up or the broker stops.
@@ -157,13 +157,7 @@ fn look_at(wanted: &Wanted, left: u64, first: bool) -> Found {
     }
 }
 
-fn respond(
-    broker: &Broker,
-    request: &Request,
-    topics: Vec<Topic>,
-    found: Vec<Found>,
-    read_committed: bool,
-) -> Result<Outcome, Refused> {
+fn respond(request: &Request, topics: Vec<Topic>, found: Vec<Found>, read_committed: bool) -> Result<Outcome, Refused> {
     let mut found = found.into_iter();
     let mut slices = Vec::new();
     let mut response = FetchResponse::default();
@@ -191,11 +185,8 @@ fn respond(
                 ..Default::default()
             });
         }
-        if bytes_out > 0 {
-            let hosted = topic.wanted.iter().find_map(|wanted| wanted.partition.as_ref().ok());
-            if let Some(partition) = hosted {
-                broker.metrics.bytes_out.with_label_values(&[&*partition.topic().name]).inc_by(bytes_out);
-            }
+        if let Some(partition) = topic.wanted.iter().find_map(|wanted| wanted.partition.as_ref().ok()) {
+            partition.metrics.bytes_out.inc_by(bytes_out);
         }
         let (topic, topic_id) = (Cow::Owned(topic.name), topic.id);
         response.responses.push(FetchableTopicResponse { topic, topic_id, partitions });

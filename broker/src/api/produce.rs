@@ -128,9 +128,8 @@ async fn append(
     }
     let (count, bytes) = (batch.header.record_count, records.len());
     let appended = partition.append(&log, records, Origin::Client).map_err(told)?;
-    let labels = [&*partition.topic().name];
-    broker.metrics.bytes_in.with_label_values(&labels).inc_by(bytes as u64);
-    broker.metrics.messages_in.with_label_values(&labels).inc_by(u64::try_from(count).unwrap_or(0));
+    partition.metrics.bytes_in.inc_by(bytes as u64);
+    partition.metrics.messages_in.inc_by(u64::try_from(count).unwrap_or(0));
     Ok(Pending { partition, log, appended })
 }
 

@@ -23,6 +23,11 @@ pub(crate) enum Change {
     DeleteTopic {
         id: Uuid,
     },
+    /// Raises the number of partitions.
+    AddPartitions {
+        id: Uuid,
+        partitions: i32,
+    },
     /// The directories of a deleted topic are gone.
     TopicRemoved {
         id: Uuid,
@@ -47,6 +52,8 @@ pub(crate) enum Refusal {
     BeingDeleted(String),
     #[error("there is no topic with id {0}")]
     UnknownTopicId(Uuid),
+    #[error("the topic has {from} partition(s) already, {to} would not be an increase")]
+    NotAnIncrease { from: i32, to: i32 },
     #[error("producer ids cannot go back from {from} to {to}")]
     ProducerIdsGoBack { from: i64, to: i64 },
 }
@@ -71,6 +78,15 @@ pub(crate) fn apply(image: &mut Image, change: &Change) -> Result<(), Refusal> {
             let name = image.names_by_id.remove(id).ok_or(Refusal::UnknownTopicId(*id))?;
             if let Some(topic) = image.topics.remove(&name) {
                 image.deleted.insert(*id, DeletedTopic { name, partitions: topic.partitions });
+            }
+        }
+        Change::AddPartitions { id, partitions } => {
+            let name = image.names_by_id.get(id).ok_or(Refusal::UnknownTopicId(*id))?;
+            if let Some(topic) = image.topics.get_mut(name) {
+                if *partitions <= topic.partitions {
+                    return Err(Refusal::NotAnIncrease { from: topic.partitions, to: *partitions });
+                }
+                Arc::make_mut(topic).partitions = *partitions;
             }
         }
         Change::TopicRemoved { id } => {

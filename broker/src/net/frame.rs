@@ -69,6 +69,7 @@ pub(crate) struct FrameReader<R> {
     max_frame: usize,
     budget: MemoryBudget,
     idle: Duration,
+    stalled: Duration,
 }
 
 /// A frame's bytes after the length, and its share of the budget.
@@ -76,14 +77,14 @@ pub(crate) type Frame = (BytesMut, Option<OwnedSemaphorePermit>);
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub(crate) fn new(input: R, max_frame: usize, budget: MemoryBudget, idle: Duration) -> Self {
-        Self { input, buffer: BytesMut::new(), max_frame, budget, idle }
+        Self { input, buffer: BytesMut::new(), max_frame, budget, idle, stalled: STALLED }
     }
 
     /// The next frame; `None` when the peer closed between frames.
     pub(crate) async fn next(&mut self) -> Result<Option<Frame>, ReadFailure> {
         while self.buffer.len() < LENGTH_BYTES {
             let empty = self.buffer.is_empty();
-            let wait = if empty { self.idle } else { STALLED };
+            let wait = if empty { self.idle } else { self.stalled };
             // An idle connection holds next to nothing.
             self.buffer.reserve(if empty { 4 << 10 } else { 64 });
             match timeout(wait, self.input.read_buf(&mut self.buffer)).await {
@@ -108,7 +109,7 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
                 frame.reserve(missing.min(frame.len().max(4 << 10)));
             }
             let mut limited = (&mut frame).limit(missing);
-            match timeout(STALLED, self.input.read_buf(&mut limited)).await {
+            match timeout(self.stalled, self.input.read_buf(&mut limited)).await {
                 Err(_) => return Err(ReadFailure::Stalled),
                 Ok(Ok(0)) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into()),
                 Ok(read) => read?,
@@ -176,10 +177,11 @@ mod tests {
         assert!(second.next().await.unwrap().is_some());
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn silence_ends_a_connection() {
         let (mut near, far) = tokio::io::duplex(100);
         let mut reader = reader(far);
+        (reader.idle, reader.stalled) = (Duration::from_millis(10), Duration::from_millis(10));
         assert!(matches!(reader.next().await, Err(ReadFailure::Idle(_))));
         near.write_all(&[0, 0]).await.unwrap();
         assert!(matches!(reader.next().await, Err(ReadFailure::Stalled)));

@@ -15,8 +15,6 @@ pub(crate) enum PartitionError {
     Deleted,
     #[error("the records were not on disk within the request's timeout; they may be later")]
     TimedOut,
-    #[error("the broker is stopping")]
-    Stopping,
     #[error("a sync of the disk failed; what is past offset {durable_end} is not acknowledged")]
     Fenced { durable_end: i64 },
     #[error(transparent)]
@@ -38,8 +36,6 @@ impl PartitionError {
             Self::UnknownTopicOrPartition | Self::Deleted => ErrorCode::UnknownTopicOrPartition,
             Self::UnknownTopicId => ErrorCode::UnknownTopicId,
             Self::TimedOut => ErrorCode::RequestTimedOut,
-            // The client looks for the leader again and finds the broker restarted.
-            Self::Stopping => ErrorCode::NotLeaderOrFollower,
             Self::Fenced { .. } | Self::Open(_) => ErrorCode::KafkaStorageError,
             Self::Batch(error) => error.error_code(),
             Self::Append(error) => append_code(error),

@@ -7,7 +7,10 @@ use parking_lot::RwLock;
 use uuid::Uuid;
 
 use super::{error::PartitionError, replica::Partition};
-use crate::metadata::image::{Image, Topic};
+use crate::{
+    metadata::image::{Image, Topic},
+    metrics::Metrics,
+};
 
 /// Derives a topic's log configuration from its settings and the broker's defaults.
 pub(crate) type ConfigOf = Arc<dyn Fn(&Topic) -> LogConfig + Send + Sync>;
@@ -15,6 +18,7 @@ pub(crate) type ConfigOf = Arc<dyn Fn(&Topic) -> LogConfig + Send + Sync>;
 pub(crate) struct Partitions {
     data_dir: Arc<DataDir>,
     config_of: ConfigOf,
+    metrics: Metrics,
     topics: RwLock<Topics>,
 }
 
@@ -32,8 +36,8 @@ struct Hosted {
 }
 
 impl Partitions {
-    pub(crate) fn new(data_dir: Arc<DataDir>, config_of: ConfigOf) -> Self {
-        Self { data_dir, config_of, topics: RwLock::default() }
+    pub(crate) fn new(data_dir: Arc<DataDir>, config_of: ConfigOf, metrics: Metrics) -> Self {
+        Self { data_dir, config_of, metrics, topics: RwLock::default() }
     }
 
     pub(crate) fn data_dir(&self) -> &Arc<DataDir> {
@@ -64,7 +68,13 @@ impl Partitions {
             return;
         }
         topics.version = image.version;
-        topics.by_name.retain(|_, hosted| image.names_by_id.contains_key(&hosted.topic.id));
+        topics.by_name.retain(|name, hosted| {
+            let kept = image.names_by_id.contains_key(&hosted.topic.id);
+            if !kept {
+                self.metrics.forget_topic(name);
+            }
+            kept
+        });
         topics.by_id.retain(|id, _| image.names_by_id.contains_key(id));
         for topic in image.topics.values() {
             let known = topics.by_name.get(&topic.name);
@@ -72,6 +82,7 @@ impl Partitions {
                 continue;
             }
             let config = Arc::new((self.config_of)(topic));
+            let metrics = self.metrics.topic(&topic.name);
             let old: &[Arc<Partition>] = known.map_or(&[], |hosted| &hosted.partitions);
             let partitions = (0..topic.partitions)
                 .map(|index| match usize::try_from(index).ok().and_then(|i| old.get(i)) {
@@ -79,7 +90,13 @@ impl Partitions {
                         partition.set_config(config.clone());
                         partition.clone()
                     }
-                    None => Arc::new(Partition::new(topic.clone(), index, self.data_dir.clone(), config.clone())),
+                    None => Arc::new(Partition::new(
+                        topic.clone(),
+                        index,
+                        self.data_dir.clone(),
+                        config.clone(),
+                        metrics.clone(),
+                    )),
                 })
                 .collect();
             topics.by_id.insert(topic.id, topic.name.clone());

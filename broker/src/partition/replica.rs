@@ -13,7 +13,7 @@ use super::{
     error::PartitionError,
     waiters::{Listener, Registration, Waiters},
 };
-use crate::metadata::image::Topic;
+use crate::{metadata::image::Topic, metrics::TopicMetrics};
 
 /// Cheap until its log is opened, so that many idle partitions cost nothing.
 pub(crate) struct Partition {
@@ -26,13 +26,20 @@ pub(crate) struct Partition {
     /// Held while the log is opened; whether the partition was deleted.
     opening: Mutex<bool>,
     waiters: Arc<Waiters>,
+    pub(crate) metrics: TopicMetrics,
 }
 
 impl Partition {
-    pub(super) fn new(topic: Arc<Topic>, index: i32, data_dir: Arc<DataDir>, config: Arc<LogConfig>) -> Self {
+    pub(super) fn new(
+        topic: Arc<Topic>,
+        index: i32,
+        data_dir: Arc<DataDir>,
+        config: Arc<LogConfig>,
+        metrics: TopicMetrics,
+    ) -> Self {
         let waiters = Arc::default();
         let (config, opening) = (Mutex::new(config), Mutex::new(false));
-        Self { topic, index, leader_epoch: 0, data_dir, config, log: OnceLock::new(), opening, waiters }
+        Self { topic, index, leader_epoch: 0, data_dir, config, log: OnceLock::new(), opening, waiters, metrics }
     }
 
     pub(crate) fn topic(&self) -> &Arc<Topic> {

@@ -1,0 +1,8 @@
+//! The broker as clients see it: started on a free port, spoken to with the raw protocol.
+#![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
+
+mod client;
+mod hostile;
+mod produce_fetch;
+mod start;
+mod topics;
