@@ -86,7 +86,7 @@ impl Settings {
         // What a user may tune.
         client.set("client.id", "logmill-agent").set("linger.ms", "10").set("partitioner", "murmur2_random");
         client
-            .set("batch.size", "512000")
+            .set("batch.size", "950000")
             .set("reconnect.backoff.max.ms", "2000")
             .set("socket.keepalive.enable", "true");
         client.set("topic.metadata.refresh.sparse", "true").set("metadata.max.age.ms", "180000");
