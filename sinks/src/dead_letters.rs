@@ -157,6 +157,14 @@ impl DeadLetters {
         if self.exists.load(Ordering::Acquire) {
             return Ok(());
         }
+        if !self.is_there().await {
+            self.create_topic().await?;
+        }
+        self.exists.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    async fn create_topic(&self) -> Result<(), String> {
         let size = MAX_MESSAGE_BYTES.to_string();
         let topic = NewTopic::new(&self.topic, 1, TopicReplication::Fixed(-1)).set("max.message.bytes", &size);
         let options = AdminOptions::new()
@@ -164,29 +172,23 @@ impl DeadLetters {
             .operation_timeout(Some(Duration::from_secs(10)));
         let created = match self.admin.create_topics([&topic], &options).await {
             Ok(results) => match results.into_iter().next() {
+                Some(Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => return Ok(()),
                 Some(Err((_, code))) => Err(code.to_string()),
                 _ => Ok(()),
             },
             Err(e) => Err(e.to_string()),
         };
-        let already = |reason: &String| *reason == RDKafkaErrorCode::TopicAlreadyExists.to_string();
-        match created {
-            Ok(()) => tracing::info!(sink = %self.sink, topic = %self.topic, "created the dead-letter topic"),
-            Err(reason) if already(&reason) => {}
-            // Not allowed or not able to create topics: it may be there all the same.
-            Err(reason) if !self.is_there().await => return Err(format!("cannot be created: {reason}")),
-            Err(_) => {}
-        }
-        self.exists.store(true, Ordering::Release);
+        created.map_err(|reason| format!("cannot be created: {reason}"))?;
+        tracing::info!(sink = %self.sink, topic = %self.topic, "created the dead-letter topic");
         Ok(())
     }
 
+    /// Looks through all topics: asking a broker for one by name would make it create the topic its own way.
     async fn is_there(&self) -> bool {
         let (producer, topic) = (self.producer.lock().clone(), self.topic.clone());
         let asked = tokio::task::spawn_blocking(move || {
-            let metadata = producer.client().fetch_metadata(Some(&topic), Duration::from_secs(10)).ok()?;
-            let found = metadata.topics().iter().find(|t| t.name() == topic)?;
-            Some(found.error().is_none() && !found.partitions().is_empty())
+            let metadata = producer.client().fetch_metadata(None, Duration::from_secs(10)).ok()?;
+            Some(metadata.topics().iter().any(|t| t.name() == topic && t.error().is_none()))
         });
         asked.await.ok().flatten().unwrap_or(false)
     }

@@ -10,9 +10,6 @@ pub enum SinksError {
     #[error("sink {sink}: librdkafka refuses its configuration: {source}")]
     Kafka { sink: String, source: rdkafka::error::KafkaError },
 
-    #[error("sink {sink}: topics: {topic:?} is no valid regular expression: {reason}")]
-    TopicPattern { sink: String, topic: String, reason: String },
-
     #[error("sink {sink}: elasticsearch.index: {reason}")]
     IndexTemplate { sink: String, reason: String },
 

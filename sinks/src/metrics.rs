@@ -5,7 +5,7 @@ use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, 
 /// Registered once per process; every value carries the sink's name.
 #[derive(Clone)]
 pub(crate) struct Metrics {
-    /// By outcome, as committed or about to be: goes on at the counts stored with the group's offsets.
+    /// By outcome, as committed: goes on at the counts stored with the group's offsets.
     pub(crate) records: IntCounterVec,
     /// The ledger of each partition owned now, by outcome.
     pub(crate) ledger: IntGaugeVec,
@@ -20,7 +20,7 @@ impl Metrics {
     pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let metrics = Self {
             records: IntCounterVec::new(
-                Opts::new("logmill_sinks_records_total", "Records finished, in order, by outcome"),
+                Opts::new("logmill_sinks_records_total", "Records finished and committed, by outcome"),
                 &["sink", "outcome"],
             )?,
             ledger: IntGaugeVec::new(

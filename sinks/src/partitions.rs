@@ -101,7 +101,7 @@ impl Partitions {
             .collect();
         let owned =
             Owned { topic, partition, tracker: Tracker::new(position, ledger), committed, gauges, taking: true };
-        self.publish(&mut state.counted, &owned);
+        self.publish(&mut state.counted, &owned, ledger);
         state.owned.insert(number, owned);
         number
     }
@@ -130,36 +130,25 @@ impl Partitions {
     /// Ends records of any assignments.
     pub(crate) fn finish(&self, finished: impl Iterator<Item = (u32, i64, Finish)>) {
         let mut state = self.state.lock();
-        let mut touched = Vec::new();
         for (assignment, offset, how) in finished {
             if let Some(owned) = state.owned.get_mut(&assignment) {
                 owned.tracker.finish(offset, how);
-                if touched.last() != Some(&assignment) && !touched.contains(&assignment) {
-                    touched.push(assignment);
-                }
-            }
-        }
-        let State { owned, counted, .. } = &mut *state;
-        for assignment in touched {
-            if let Some(owned) = owned.get(&assignment) {
-                self.publish(counted, owned);
             }
         }
     }
 
-    fn publish(&self, counted: &mut HashMap<(Arc<str>, i32), Ledger>, owned: &Owned) {
-        let (_, ledger) = owned.tracker.committable();
+    /// Counts only what is committed: what is lost with an assignment is done and counted again by whoever owns it next.
+    fn publish(&self, counted: &mut HashMap<(Arc<str>, i32), Ledger>, owned: &Owned, ledger: Ledger) {
         let before = counted.insert((owned.topic.clone(), owned.partition), ledger).unwrap_or_default();
-        let now = ledger.outcomes();
         for (at, outcome) in OUTCOMES.iter().enumerate() {
-            let (now, before) = (now.get(at).copied().unwrap_or(0), before.outcomes().get(at).copied().unwrap_or(0));
-            // After a lost assignment the committed counts may lie behind: those records are counted again only once.
-            let more = now.saturating_sub(before);
+            let of = |ledger: Ledger| ledger.outcomes().get(at).copied().unwrap_or(0);
+            // Less than before only where a tool has reset the group's offsets, and its metadata with them.
+            let more = of(ledger).saturating_sub(of(before));
             if more > 0 {
                 self.metrics.records.with_label_values(&[self.sink.as_str(), outcome]).inc_by(more);
             }
             if let Some(gauge) = owned.gauges.get(at) {
-                gauge.set(i64::try_from(now).unwrap_or(i64::MAX));
+                gauge.set(i64::try_from(of(ledger)).unwrap_or(i64::MAX));
             }
         }
     }
@@ -188,9 +177,11 @@ impl Partitions {
 
     pub(crate) fn committed(&self, commits: &[Commit]) {
         let mut state = self.state.lock();
+        let State { owned, counted, .. } = &mut *state;
         for commit in commits {
-            if let Some(owned) = state.owned.get_mut(&commit.assignment) {
+            if let Some(owned) = owned.get_mut(&commit.assignment) {
                 owned.committed = owned.committed.max(Some(commit.offset));
+                self.publish(counted, owned, commit.ledger);
             }
         }
     }
