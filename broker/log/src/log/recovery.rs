@@ -75,7 +75,8 @@ impl OpenLog {
         let rewritten = self.check_topic_id(disk, &dir)?;
         let error = OpenError::io(&dir);
         let (recovery, log_start, log_end, recovery_point) = self.recover(disk, &dir).map_err(error)?;
-        let settled = self.clean || log_end > recovery_point;
+        // A log that was closed without ever being appended to was never synced.
+        let settled = log_end > recovery_point || self.clean && log_end > 0;
         if log_end > recovery_point {
             // It is served from now on, so its names must be durable too (the data directory was synced when it was opened).
             let path = dir.join(names::PARTITION_METADATA);
@@ -271,7 +272,8 @@ impl Recovery<'_> {
             Ok(entries) => self.epochs = LeaderEpochs::new(entries),
             Err(error) => tracing::warn!(path = %path.display(), error, "ignoring a damaged leader epoch checkpoint"),
         }
-        self.epochs.truncate_from_end(end);
+        // One that begins at the end may be all that is left when the records were deleted.
+        self.epochs.truncate_from_end(end.saturating_add(1));
     }
 
     /// The newest whole snapshot before the start, then the headers from there; newer ones may tell of what is about to be cut.
@@ -341,7 +343,7 @@ impl Recovery<'_> {
                 break;
             }
         }
-        self.epochs.truncate_from_end(expected);
+        self.epochs.truncate_from_end(expected.saturating_add(1));
         Ok(expected)
     }
 

@@ -215,6 +215,10 @@ impl Workload<'_> {
         power(log.truncate_to(log.high_watermark()))?;
         let end = log.log_end_offset();
         partition.appended.retain(|offset, _| *offset < end);
+        if log.log_start_offset() == end {
+            // No record is left whose epoch were to be known.
+            partition.epoch = None;
+        }
         partition.next_sequence =
             partition.batches.last().map_or(0, |(sequence, _, values)| sequence + values.len() as i32);
         self.pending.remove(&topic);
