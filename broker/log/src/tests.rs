@@ -3,6 +3,7 @@
 
 mod appending;
 mod crash;
+mod failing;
 mod fixture;
 mod model;
 mod opening;

@@ -6,10 +6,7 @@ use super::{
     workload::{run, run_options},
 };
 use crate::{DataDir, GroupCommit};
-use logmill_disk::{
-    Disk,
-    sim::{CutEverywhere, SimDisk},
-};
+use logmill_disk::sim::{CutEverywhere, SimDisk};
 use std::path::Path;
 
 const METHODS: [GroupCommit; 2] = [GroupCommit::Fdatasync, GroupCommit::Syncfs];
@@ -89,48 +86,4 @@ fn acknowledging_before_the_commit_is_noticed() {
         let plan = CutEverywhere { seeds: 0..5, cuts_per_seed: 20, crashes_per_cut: 2, ..CutEverywhere::default() };
         assert!(plan.run(workload(group_commit, true), verify(group_commit)).is_err());
     }
-}
-
-#[test]
-fn debug_one() {
-    let var = |n: &str| std::env::var(n).ok().and_then(|v| v.parse::<u64>().ok());
-    let (Some(seed), Some(crash)) = (var("SEED"), var("CRASH")) else { return };
-    let method = METHODS[var("METHOD").unwrap_or(0) as usize];
-    let disk = SimDisk::new();
-    if let Some(site) = std::env::var("SITE").ok() {
-        disk.plant(logmill_disk::sim::Fault::Skip(Box::leak(site.into_boxed_str())));
-    }
-    if let Some(cut) = var("CUT") {
-        disk.cut_after(cut);
-    }
-    let mut told = Told::default();
-    workload(method, false)(&disk, seed, &mut told);
-    let record = disk.record();
-    for (n, op) in record.iter().enumerate().skip(record.len().saturating_sub(var("LAST").unwrap_or(60) as usize)) {
-        println!("{n} {:?} {} {} {} {:?}", op.kind, op.path.display(), op.offset, op.len, op.site);
-    }
-    let found = disk.crash(crash);
-    for path in found.read_dir(Path::new(ROOT)).unwrap_or_default() {
-        println!("{}", path.display());
-        if found.is_dir(&path) {
-            for path in found.read_dir(&path).unwrap() {
-                println!("   {} {}", path.display(), found.file_len(&path).unwrap_or(0));
-            }
-        } else {
-            println!(
-                "   {}",
-                String::from_utf8_lossy(&logmill_disk::read_file(&found, &path, 10000).unwrap()).replace('\n', "|")
-            );
-        }
-    }
-    for (topic, p) in &told.model.partitions {
-        println!(
-            "{topic} start {}..{} acked {:?} deleted {}",
-            p.start,
-            p.start_asked,
-            p.acknowledged.keys().last(),
-            p.maybe_deleted
-        );
-    }
-    println!("{:?}", verify(method)(&found, 0, &told));
 }
