@@ -67,6 +67,9 @@ pub trait DiskFile: Send + Sync + 'static {
     fn preallocate(&self, len: u64) -> io::Result<()>;
     /// fdatasync: data and the length needed to read it.
     fn sync_data(&self, site: SyncSite) -> io::Result<()>;
+    /// Drops what memory holds of the file and need not be written (POSIX_FADV_DONTNEED), so that the next read sees the disk: after a failed sync
+    /// memory holds what the disk does not.
+    fn forget_cached(&self) -> io::Result<()>;
     /// The descriptor, for sendfile; none when simulated.
     fn fd(&self) -> Option<BorrowedFd<'_>>;
 }

@@ -2,7 +2,9 @@
 
 use crate::{Disk, DiskFile, DiskLock, FileSystem, SyncSite};
 use rustix::{
-    fs::{FallocateFlags, FlockOperation, fallocate, fdatasync, flock, fstatfs, fsync, statvfs, syncfs},
+    fs::{
+        Advice, FallocateFlags, FlockOperation, fadvise, fallocate, fdatasync, flock, fstatfs, fsync, statvfs, syncfs,
+    },
     io::Errno,
 };
 use std::{
@@ -140,6 +142,10 @@ impl DiskFile for RealFile {
         fdatasync(&self.file).map_err(|e| sync_error("fdatasync", site, e))
     }
 
+    fn forget_cached(&self) -> io::Result<()> {
+        Ok(fadvise(&self.file, 0, None, Advice::DontNeed)?)
+    }
+
     fn fd(&self) -> Option<BorrowedFd<'_>> {
         Some(self.file.as_fd())
     }
@@ -183,6 +189,7 @@ mod tests {
         assert_eq!(file.len().unwrap(), 0);
         file.write_all_at(b"hello", 3).unwrap();
         file.sync_data("test").unwrap();
+        file.forget_cached().unwrap();
         disk.sync_dir(dir.path(), "test").unwrap();
         assert_eq!(disk.file_len(&path).unwrap(), 8);
         assert_eq!(read_file(&disk, &path, 8).unwrap(), b"\0\0\0hello");

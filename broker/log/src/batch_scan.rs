@@ -1,7 +1,7 @@
 //! Walking the batches of a segment file: by headers alone, or whole with their CRCs.
 
 use logmill_disk::DiskFile;
-use logmill_protocol::records::{Batch, BatchHeader, HEADER_BYTES};
+use logmill_protocol::records::{Batch, BatchHeader, CRC_FROM, HEADER_BYTES};
 use std::{io, ops::ControlFlow};
 
 /// Read ahead while walking headers; an index entry is never farther away than this and a batch.
@@ -84,14 +84,37 @@ impl<'a> BatchReader<'a> {
         if len as u64 > left || header.last_offset_delta < 0 || header.base_offset < 0 {
             return Ok(None);
         }
+        let found = Found { position: self.position, header };
+        if len > Self::BLOCK {
+            return self.check_large(found);
+        }
         self.fill(len)?;
         let bytes = &self.buffer[self.start..self.start + len];
         if (Batch { header, bytes }).check_crc().is_err() {
             return Ok(None);
         }
-        let found = Found { position: self.position, header };
         self.start += len;
-        self.position += len as u64;
+        self.position = found.end();
+        Ok(Some(found))
+    }
+
+    /// A length that may itself be damage sizes no buffer: the CRC is taken block by block.
+    fn check_large(&mut self, found: Found) -> io::Result<Option<Found>> {
+        let mut at = self.position + CRC_FROM as u64;
+        let mut crc = 0;
+        while at < found.end() {
+            let want = usize::try_from(found.end() - at).unwrap_or(usize::MAX).min(Self::BLOCK);
+            self.buffer.resize(want, 0);
+            self.file.read_exact_at(&mut self.buffer, at)?;
+            crc = crc32c::crc32c_append(crc, &self.buffer);
+            at += want as u64;
+        }
+        self.buffer.clear();
+        self.start = 0;
+        if crc != found.header.crc {
+            return Ok(None);
+        }
+        self.position = found.end();
         Ok(Some(found))
     }
 
@@ -107,5 +130,44 @@ impl<'a> BatchReader<'a> {
         let want = len.max(Self::BLOCK).min(left);
         self.buffer.resize(want, 0);
         self.file.read_exact_at(&mut self.buffer[ready..], self.position + ready as u64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use logmill_disk::{Disk, sim::SimDisk};
+    use logmill_protocol::{
+        compression::Compression,
+        records::{BatchBuilder, NewRecord},
+    };
+    use std::path::Path;
+
+    #[test]
+    fn batches_of_any_size_are_read_up_to_the_first_damage() {
+        let disk = SimDisk::new();
+        let file = disk.open(Path::new("/log"), true).unwrap();
+        let mut ends = vec![0];
+        for len in [10, 300 << 10, 10, 255 << 10, 700 << 10, 1] {
+            let mut builder = BatchBuilder::new(Compression::None);
+            builder.push(NewRecord { value: Some(&vec![7; len]), ..NewRecord::default() });
+            let bytes = builder.build().unwrap();
+            file.write_all_at(&bytes, *ends.last().unwrap()).unwrap();
+            ends.push(ends.last().unwrap() + bytes.len() as u64);
+        }
+        let found = || {
+            let mut reader = BatchReader::new(&*file, 0, file.len().unwrap());
+            let mut ends = vec![0];
+            while let Some(found) = reader.next_valid().unwrap() {
+                ends.push(found.end());
+            }
+            ends
+        };
+        assert_eq!(found(), ends);
+        for at in (1..ends.len()).rev() {
+            file.write_all_at(b"!", ends[at] - 5).unwrap();
+            assert_eq!(found(), ends[..at]);
+        }
     }
 }

@@ -309,6 +309,17 @@ impl DiskFile for SimFile {
         })
     }
 
+    fn forget_cached(&self) -> io::Result<()> {
+        self.with(|state| {
+            let file = state.file(self.inode)?;
+            file.live = file.durable.clone();
+            for change in &file.pending {
+                super::state::apply(&mut file.live, change, |_| true);
+            }
+            Ok(())
+        })
+    }
+
     fn fd(&self) -> Option<BorrowedFd<'_>> {
         None
     }

@@ -137,6 +137,8 @@ fn a_failed_sync_loses_the_data_and_the_next_one_succeeds() {
     let mut seen = [0; 6];
     file.read_exact_at(&mut seen, 0).unwrap();
     assert_eq!(&seen, b"second");
+    file.forget_cached().unwrap();
+    assert_eq!(file.len().unwrap(), 5);
     assert_eq!(read_file(&disk.crash(0), Path::new("/d/f"), 10).unwrap(), b"first");
 }
 

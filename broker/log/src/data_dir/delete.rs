@@ -23,6 +23,8 @@ impl DataDir {
         let root = &self.shared.root;
         let disk = &*self.shared.options.disk;
         let now = self.shared.options.clock.now_ms();
+        // A commit under way would find the directory gone.
+        let _commits = self.shared.committing.lock();
         let mut delays = Vec::new();
         for key in logs {
             let log = self.shared.logs.write().remove(key);

@@ -18,6 +18,14 @@ use std::{
 /// Steps in which blocks are reserved ahead of the end: as much again as there is, within these.
 const PREALLOCATE: std::ops::RangeInclusive<u64> = 64 << 10..=4 << 20;
 
+/// What follows from giving batches their offsets.
+struct Placed {
+    next_offset: i64,
+    largest_timestamp: i64,
+    /// New state of the producers concerned.
+    producers: Vec<(i64, Producer)>,
+}
+
 impl Log {
     /// Appends one or more whole batches (v2), whose CRCs the caller has checked: sets offsets, leader epoch and, with LogAppendTime, timestamps
     /// in place and writes them as they are. All or nothing. Not durable yet: see [`Appended`].
@@ -62,7 +70,8 @@ impl Log {
             return Err(AppendError::FencedLeaderEpoch { current, found: as_.leader_epoch });
         }
         let base_offset = self.log_end_offset();
-        let (next_offset, largest_timestamp, producers) = self.place(state, batches, as_, base_offset, append_time)?;
+        let Placed { next_offset, largest_timestamp, producers } =
+            self.place(state, batches, as_, base_offset, append_time)?;
         let len = batches.len() as u64;
         if !self.shared.space.take(self.disk(), &self.shared.root, len)? {
             return Err(AppendError::NoSpace { reserve: self.shared.options.free_space_reserve });
@@ -106,7 +115,7 @@ impl Log {
         Ok(Appended { base_offset, last_offset, log_append_time: append_time, log_start_offset })
     }
 
-    /// Checks sequences and sets offsets and epoch in place; returns the offset after the last batch, the largest timestamp and the producers' new state.
+    /// Checks sequences and sets offsets and epoch in place.
     fn place(
         &self,
         state: &State,
@@ -114,7 +123,7 @@ impl Log {
         as_: AppendAs,
         base_offset: i64,
         log_append_time: i64,
-    ) -> Result<(i64, i64, Vec<(i64, Producer)>), AppendError> {
+    ) -> Result<Placed, AppendError> {
         let mut next = base_offset;
         let mut largest_timestamp = i64::MIN;
         let mut producers: Vec<(i64, Producer)> = Vec::new();
@@ -133,6 +142,7 @@ impl Log {
                     && let Verdict::Duplicate(range) = producer.check(header)?
                 {
                     let (base_offset, last_offset) = (range.base_offset(), range.last_offset);
+                    let log_append_time = if log_append_time < 0 { -1 } else { range.timestamp };
                     return Err(AppendError::DuplicateSequence {
                         base_offset,
                         last_offset,
@@ -152,7 +162,7 @@ impl Log {
                 .ok_or_else(|| corrupt("offsets are used up"))?;
             Ok(())
         })?;
-        Ok((next, largest_timestamp, producers))
+        Ok(Placed { next_offset: next, largest_timestamp, producers })
     }
 
     /// The active segment, or a new one if it is full or old.

@@ -74,7 +74,12 @@ impl OpenLog {
         }
         let rewritten = self.check_topic_id(disk, &dir)?;
         let error = OpenError::io(&dir);
-        let (recovery, log_start, log_end, recovery_point) = self.recover(disk, &dir).map_err(error)?;
+        let recovered = self.recover(disk, &dir).or_else(|first| {
+            // What was seen may not be what the disk holds: once more, from the disk.
+            tracing::error!(dir = %dir.display(), error = %first, "recovery failed, trying once more");
+            self.recover(disk, &dir)
+        });
+        let (recovery, log_start, log_end, recovery_point) = recovered.map_err(error)?;
         // A log that was closed without ever being appended to was never synced.
         let settled = log_end > recovery_point || self.clean && log_end > 0;
         if log_end > recovery_point {
@@ -392,7 +397,10 @@ impl Recovery<'_> {
         }
         if size > from {
             // It may be in memory only: it is served, and believed at the next start, once it is on disk.
-            file.sync_data("recovery tail")?;
+            if let Err(error) = file.sync_data("recovery tail") {
+                file.forget_cached()?;
+                return Err(error);
+            }
         }
         Ok((end, end < size))
     }

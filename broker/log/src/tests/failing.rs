@@ -160,6 +160,27 @@ fn a_failed_syncfs_fences_everything_dirty() {
 }
 
 #[test]
+fn when_recovery_cannot_sync_the_end_it_believes_the_disk_and_not_the_memory() {
+    let disk = SimDisk::new();
+    let dir = open(&disk, GroupCommit::Fdatasync);
+    let log = open_log(&dir, small());
+    append(&log, &["1"]).unwrap();
+    dir.commit();
+    append(&log, &["2"]).unwrap();
+    drop((log, dir));
+    disk.kill().unwrap();
+    disk.plant(Fault::FailOnce { site: "recovery tail", nth: 0 });
+    let dir = open(&disk, GroupCommit::Fdatasync);
+    let log = open_log(&dir, small());
+    assert_eq!(all(&log), ["1"]);
+    append(&log, &["3"]).unwrap();
+    dir.commit();
+    drop((log, dir));
+    disk.power_cycle(3).unwrap();
+    assert_eq!(all(&open_log(&open(&disk, GroupCommit::Fdatasync), small())), ["1", "3"]);
+}
+
+#[test]
 fn a_write_that_fails_leaves_nothing_behind() {
     let disk = SimDisk::new();
     let dir = open(&disk, GroupCommit::Fdatasync);

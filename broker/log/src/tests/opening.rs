@@ -1,13 +1,11 @@
 //! Opening and closing: locks, clean and unclean starts, deletion, checkpoints, the committing thread on a real disk.
 
 use super::fixture::*;
-use crate::{Committer, DataDir, GroupCommit, LogConfig, OpenError, Options, PartitionDir, ReadLimit, names};
-use logmill_disk::{Disk, RealDisk, sim::SimDisk};
-use std::{
-    path::Path,
-    sync::Arc,
-    time::{Duration, Instant},
+use crate::{
+    Clock, Committer, DataDir, GroupCommit, LogConfig, OpenError, Options, PartitionDir, ReadLimit, SystemClock, names,
 };
+use logmill_disk::{Disk, RealDisk, sim::SimDisk};
+use std::{path::Path, sync::Arc, time::Duration};
 
 #[test]
 fn a_second_broker_on_the_directory_gets_one_clear_error() {
@@ -143,9 +141,10 @@ fn the_committing_thread_makes_many_partitions_durable_by_either_method() {
                 append(log, &["a", "b"]).unwrap();
             }
         }
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let clock = SystemClock::default();
+        let deadline = clock.elapsed() + Duration::from_secs(20);
         while logs.iter().any(|log| log.high_watermark() < 10) {
-            assert!(Instant::now() < deadline, "not committed in time");
+            assert!(clock.elapsed() < deadline, "not committed in time");
             std::thread::yield_now();
         }
         dir.close().unwrap();
