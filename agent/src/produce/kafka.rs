@@ -85,6 +85,7 @@ impl Settings {
         };
         // What a user may tune.
         client.set("client.id", "logmill-agent").set("linger.ms", "10").set("partitioner", "murmur2_random");
+        // Records behind the five batches that may be in flight make librdkafka poll without pause: few, large batches.
         client
             .set("batch.size", "950000")
             .set("reconnect.backoff.max.ms", "2000")
