@@ -153,15 +153,6 @@ impl Partition {
         self.waiters.register(high_watermark, wake)
     }
 
-    /// Appends one batch of the broker's own (magic 2, checked CRC) and waits until it is durable; gives its base offset.
-    pub(crate) async fn append_internal(self: &Arc<Self>, batch: &mut [u8]) -> Result<i64, PartitionError> {
-        let log = self.log().await?;
-        let appended = self.append(log, batch, Origin::Coordinator)?;
-        // The commit always ends, well or with a fence; the limit only guards against a disk that hangs.
-        self.wait_durable(log, appended.last_offset, Duration::from_secs(60)).await?;
-        Ok(appended.base_offset)
-    }
-
     /// Whole batches from the one that holds `offset`, at least one, about `max_bytes`; `None` at the high watermark.
     pub(crate) async fn read(self: &Arc<Self>, offset: i64, max_bytes: u64) -> Result<Option<Vec<u8>>, PartitionError> {
         self.log().await?;

@@ -97,6 +97,11 @@ impl Client {
         response
     }
 
+    /// The answer to the last request sent.
+    pub async fn receive_next<M: ApiMessage<'static>>(&mut self, version: i16) -> M {
+        self.receive(version, self.correlation_id).await
+    }
+
     pub async fn call<'a, Q: ApiMessage<'a>, A: ApiMessage<'static>>(&mut self, version: i16, request: &Q) -> A {
         self.send(version, request).await;
         self.receive(version, self.correlation_id).await

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
 mod client;
+mod groups;
 mod hostile;
 mod produce_fetch;
 mod start;
