@@ -34,6 +34,9 @@ const BATCH_OVERHEAD: usize = 512;
 /// librdkafka's own default of message.max.bytes, also Kafka's (less a header).
 const MAX_MESSAGE: usize = 1_000_000;
 
+/// How long the reporting thread waits for one; also the longest it takes to notice a stop.
+const POLL: Duration = Duration::from_secs(1);
+
 pub(crate) struct KafkaProducer {
     settings: Settings,
     waker: Waker,
@@ -122,7 +125,9 @@ impl Settings {
             .name("agent-reports".into())
             .spawn(move || {
                 while !stopped.load(Ordering::Acquire) {
-                    polled.poll(Duration::from_millis(250));
+                    // Reports wake it at once. rdkafka spins through the last millisecond of a time-out, so a short
+                    // one would cost an idle agent a hundredth of a core.
+                    polled.poll(POLL);
                 }
             })
             .map_err(|e| KafkaError::ClientCreation(format!("cannot start a thread: {e}")))?;
