@@ -186,12 +186,19 @@ async fn serve(broker: Arc<Broker>, bound: Vec<Bound>, context: Context) -> Resu
 /// Removes the files of topics whose deletion was decided before the broker ended.
 async fn finish_deletions(broker: &Broker) {
     for (id, topic) in &broker.image().deleted {
-        let removed = tokio::task::block_in_place(|| broker.partitions.delete_leftovers(&topic.name, *id));
+        let removing = tokio::task::spawn_blocking({
+            let (partitions, name, id) = (broker.partitions.clone(), topic.name.clone(), *id);
+            move || partitions.delete_leftovers(&name, id)
+        });
+        let removed = match removing.await {
+            Ok(removed) => removed.map_err(|e| e.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
         let committed = match removed {
             Ok(()) => {
                 broker.metadata.commit(Change::TopicRemoved { id: *id }).await.map(|_| ()).map_err(|e| e.to_string())
             }
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(error),
         };
         if let Err(error) = committed {
             tracing::error!(topic = %topic.name, error, "removing a deleted topic's files failed; tried again at the next start");
@@ -228,3 +235,6 @@ async fn housekeeping(broker: Arc<Broker>) {
         next = broker.clock.monotonic() + broker.settings.retention_interval;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,7 @@ use logmill_protocol::{
     },
 };
 
-use crate::client::{Client, TestBroker, batch, batch_of, fetch_request, produce_request, values};
+use crate::client::{Client, TestBroker, batch, batch_of, config, fetch_request, produce_request, values};
 
 async fn started(topic: &str) -> (tempfile::TempDir, TestBroker, Client) {
     let dir = tempfile::tempdir().unwrap();
@@ -203,5 +203,19 @@ async fn offsets_at_the_ends_and_by_time() {
             assert_eq!((found.error_code, found.offset), (ErrorCode::None, expected), "{timestamp}, version {version}");
         }
     }
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn below_the_free_space_reserve_produces_are_put_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = config(dir.path(), "");
+    config.free_space_reserve = 1 << 62;
+    let broker = TestBroker::with(config).await.unwrap();
+    let mut client = broker.client().await;
+    client.create_topic("t", 1).await;
+    // An error that every client retries, knowing that nothing was written.
+    assert_eq!(client.produce("t", 0, &batch(&["a"])).await, Err(ErrorCode::NotEnoughReplicas));
+    assert_eq!(client.fetch("t", 0, 0, 0).await, (Vec::new(), 0));
     broker.stop().await;
 }
