@@ -60,6 +60,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     end.map(|()| ExitCode::SUCCESS)
 }
 
+#[allow(clippy::print_stderr)]
 async fn pipeline(options: &Options, settings: Settings) -> anyhow::Result<()> {
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let listener = listen::bind("metrics", options.metrics).await?;
@@ -72,6 +73,9 @@ async fn pipeline(options: &Options, settings: Settings) -> anyhow::Result<()> {
         () = signals.stop() => Ok(()),
     };
     context.stop.cancel();
+    if end.is_ok() && std::io::stderr().is_terminal() {
+        eprintln!("stopping, once more to end by force");
+    }
     let stopped = tokio::select! {
         stopped = stop(&mut parts) => stopped,
         () = signals.stop() => Err(anyhow::anyhow!("stopped by force on the second signal; nothing acknowledged is lost")),

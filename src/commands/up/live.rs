@@ -21,7 +21,7 @@ pub(super) async fn show(registry: &Registry) {
         ticks.tick().await;
         let (counts, now) = (Counts::of(registry), clock::now());
         let seconds = now.duration_since(at).as_secs_f64().max(0.001);
-        let rate = counts.delivered.saturating_sub(last.delivered) as f64 / seconds;
+        let rate = counts.read.saturating_sub(last.read) as f64 / seconds;
         bar.set_message(counts.line(rate));
         bar.tick();
         (last, at) = (counts, now);
@@ -32,8 +32,6 @@ pub(super) async fn show(registry: &Registry) {
 struct Counts {
     read: u64,
     acknowledged: u64,
-    /// Finished by the sinks in any way.
-    delivered: u64,
     indexed: u64,
     lag: u64,
 }
@@ -48,10 +46,8 @@ impl Counts {
                 "logmill_sinks_lag_records" => &mut counts.lag,
                 "logmill_sinks_records_total" => {
                     for metric in family.get_metric() {
-                        let n = metric.get_counter().get_value() as u64;
-                        counts.delivered += n;
                         if metric.get_label().iter().any(|l| l.name() == "outcome" && l.value() == "indexed") {
-                            counts.indexed += n;
+                            counts.indexed += metric.get_counter().get_value() as u64;
                         }
                     }
                     continue;
@@ -67,7 +63,7 @@ impl Counts {
 
     fn line(&self, rate: f64) -> String {
         format!(
-            "read {}  produced {}  indexed {}  lag {}  {rate:.0}/s",
+            "read {}  produced {}  indexed {}  lag {}  {rate:.0} lines/s",
             self.read, self.acknowledged, self.indexed, self.lag
         )
     }
@@ -94,7 +90,7 @@ mod tests {
         records.with_label_values(&["a", "duplicate"]).inc_by(2);
         lag.with_label_values(&["a"]).set(2);
         let counts = Counts::of(&registry);
-        assert_eq!(counts, Counts { read: 9, acknowledged: 0, delivered: 7, indexed: 5, lag: 2 });
-        assert_eq!(counts.line(3.2), "read 9  produced 0  indexed 5  lag 2  3/s");
+        assert_eq!(counts, Counts { read: 9, acknowledged: 0, indexed: 5, lag: 2 });
+        assert_eq!(counts.line(3.2), "read 9  produced 0  indexed 5  lag 2  3 lines/s");
     }
 }
