@@ -3,8 +3,13 @@
 //! [`Index::start`] opens the data directory, replays the write-ahead log and listens; [`run`] does so until the
 //! context is stopped.
 
+mod analysis;
+mod clock;
+mod date;
 mod error;
+mod mapping;
 mod running;
+mod schema;
 
 pub use error::IndexError;
 pub use running::{Index, Running, Status};
