@@ -3,13 +3,20 @@
 //! [`Index::start`] opens the data directory, replays the write-ahead log and listens; [`run`] does so until the
 //! context is stopped.
 
+mod aggs;
 mod analysis;
 mod clock;
 mod date;
+mod engine;
 mod error;
 mod mapping;
+mod metrics;
+mod query;
+mod rest;
 mod running;
 mod schema;
+mod search;
+mod wal;
 
 pub use error::IndexError;
 pub use running::{Index, Running, Status};

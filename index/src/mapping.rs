@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
 };
 
-pub(crate) use document::{Leaf, LeafValue, Parsed, parse_document};
+pub(crate) use document::{DocumentError, Leaf, LeafValue, parse_document};
 pub(crate) use properties::MappingError;
 
 /// Fields, objects and subfields an index may have, `index.mapping.total_fields.limit`.

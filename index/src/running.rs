@@ -26,7 +26,7 @@ pub struct Running {
 
 /// Counters for a status line; cheap to clone and read.
 #[derive(Clone, Default)]
-pub struct Status(Arc<AtomicU64>);
+pub struct Status(pub(crate) Arc<AtomicU64>);
 
 impl Status {
     /// Documents created, replaced or deleted durably since the start.

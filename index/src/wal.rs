@@ -225,7 +225,7 @@ impl Wal {
         self.written.notify_all();
     }
 
-    fn fail(&self, reason: &str) -> Arc<str> {
+    pub(crate) fn fail(&self, reason: &str) -> Arc<str> {
         tracing::error!(reason, "write-ahead log failed; nothing is accepted until a restart");
         let mut kept: Arc<str> = reason.into();
         self.durable.send_modify(|durable| kept = durable.failed.get_or_insert(kept.clone()).clone());
@@ -255,9 +255,7 @@ impl Wal {
             let (base, file) = state.files.range(..=position).next_back().ok_or_else(no_file)?;
             (*base, file.clone())
         };
-        let mut body = vec![0; length as usize];
-        file.read_exact_at(&mut body, position - base + record::LENGTH_BYTES)?;
-        Ok(body)
+        read_at(base, file.as_ref(), Place { position, length })
     }
 
     /// Removes the files that end at or before `needed`.
@@ -285,6 +283,26 @@ impl Wal {
         let state = self.state.lock();
         state.next - state.files.keys().next().copied().unwrap_or(state.next)
     }
+}
+
+/// Behind a record.
+pub(crate) fn record_end(place: Place) -> u64 {
+    place.position + record::LENGTH_BYTES + u64::from(place.length)
+}
+
+/// The body of a record in files by their first position.
+///
+/// # Errors
+/// No file holds it, or it is unreadable.
+pub(crate) fn read_record(files: &BTreeMap<u64, Arc<dyn DiskFile>>, place: Place) -> io::Result<Vec<u8>> {
+    let (base, file) = files.range(..=place.position).next_back().ok_or_else(no_file)?;
+    read_at(*base, file.as_ref(), place)
+}
+
+fn read_at(base: u64, file: &dyn DiskFile, place: Place) -> io::Result<Vec<u8>> {
+    let mut body = vec![0; place.length as usize];
+    file.read_exact_at(&mut body, place.position - base + record::LENGTH_BYTES)?;
+    Ok(body)
 }
 
 fn no_file() -> io::Error {
