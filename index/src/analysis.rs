@@ -65,9 +65,11 @@ fn class(c: char) -> Class {
         '0'..='9' => Class::Digit,
         '_' => Class::Connector,
         _ if c.is_ascii() => Class::Other,
-        '\u{3040}'..='\u{309f}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}' => {
-            Class::Single
-        }
+        '\u{3040}'..='\u{309f}'
+        | '\u{3400}'..='\u{4dbf}'
+        | '\u{4e00}'..='\u{9fff}'
+        | '\u{f900}'..='\u{faff}'
+        | '\u{20000}'..='\u{3ffff}' => Class::Single,
         '\u{30a0}'..='\u{30ff}' => Class::Katakana,
         '\u{203f}' | '\u{2040}' => Class::Connector,
         // Combining marks and joiners stay with their letter.
@@ -180,7 +182,10 @@ mod tests {
     #[test]
     fn cuts_as_the_standard_analyzer() {
         assert_eq!(words("GET /api/v1/users?id=17 HTTP/1.1"), ["get", "api", "v1", "users", "id", "17", "http", "1.1"]);
-        assert_eq!(words("can't connect to 10.0.0.1:9200, e.g. foo_bar"), ["can't", "connect", "to", "10.0.0.1", "9200", "e.g", "foo_bar"]);
+        assert_eq!(
+            words("can't connect to 10.0.0.1:9200, e.g. foo_bar"),
+            ["can't", "connect", "to", "10.0.0.1", "9200", "e.g", "foo_bar"]
+        );
         assert_eq!(words("order-17 user@example.com 1,000"), ["order", "17", "user", "example.com", "1,000"]);
         assert_eq!(words("Größe 日本 カタカナ"), ["größe", "日", "本", "カタカナ"]);
         assert_eq!(words("  -- __ ..  "), Vec::<String>::new());

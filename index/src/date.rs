@@ -108,13 +108,19 @@ pub(crate) fn parse_iso(text: &str, round: Round) -> Option<i64> {
         return None;
     }
     let day_value = day.unwrap_or(if up { days_in_month(year, month_value) } else { 1 });
-    let (hour, minute, second) =
-        (hour.unwrap_or(if up { 23 } else { 0 }), minute.unwrap_or(if up { 59 } else { 0 }), second.unwrap_or(if up { 59 } else { 0 }));
+    let (hour, minute, second) = (
+        hour.unwrap_or(if up { 23 } else { 0 }),
+        minute.unwrap_or(if up { 59 } else { 0 }),
+        second.unwrap_or(if up { 59 } else { 0 }),
+    );
     if !(1..=days_in_month(year, month_value)).contains(&day_value) || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
     let ms = ms.unwrap_or(if up { 999 } else { 0 });
-    Some(days_from_civil(year, month_value, day_value) * DAY + hour * HOUR + minute * MINUTE + second * SECOND + ms - offset)
+    Some(
+        days_from_civil(year, month_value, day_value) * DAY + hour * HOUR + minute * MINUTE + second * SECOND + ms
+            - offset,
+    )
 }
 
 /// `strict_date_optional_time||epoch_millis`, a date field's default format.

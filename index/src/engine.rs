@@ -31,8 +31,8 @@ use logmill_disk::Disk;
 use parking_lot::{Condvar, Mutex, RwLock};
 
 pub(crate) use catalog::{Catalog, CreateError, Template, new_id};
-pub(crate) use recover::lock;
 pub(crate) use names::{NameError, check_name, matches};
+pub(crate) use recover::lock;
 pub(crate) use shard::Shard;
 pub(crate) use store::{Opened, StoredDocument, stored, version_of};
 pub(crate) use write::{Bulk, Done, Failure, Operation, OperationKind, Outcome, Verb};
@@ -179,6 +179,8 @@ impl Engine {
             let pending = self.all().iter().filter_map(|shard| shard.needed()).min();
             [Some(durable), dropping, pending].into_iter().flatten().min().unwrap_or(durable)
         };
-        self.wal.release(needed).map_err(IndexError::io(&self.options.data_dir, "cannot remove old write-ahead log files"))
+        self.wal
+            .release(needed)
+            .map_err(IndexError::io(&self.options.data_dir, "cannot remove old write-ahead log files"))
     }
 }

@@ -14,6 +14,7 @@ mod metrics;
 mod query;
 mod rest;
 mod running;
+pub mod scenarios;
 mod schema;
 mod search;
 mod wal;

@@ -1,3 +1,13 @@
-//! `logmill-index`: the embedded index as a daemon of its own.
+//! `logmill-index --config FILE`: the embedded index as a daemon of its own.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    logmill_daemon::daemon_main(
+        "logmill-index",
+        "The embedded index: a subset of Elasticsearch's REST API on Tantivy",
+        logmill_config::index::load,
+        |config| (config.metrics, config.shutdown_timeout),
+        logmill_index::run,
+    )
+}

@@ -109,7 +109,11 @@ impl Mapping {
     /// As `index.mapping.total_fields.limit` counts.
     pub(crate) fn count(&self) -> usize {
         self.objects.len()
-            + self.fields.iter().map(|field| if field.kind == Kind::Text && field.keyword { 2 } else { 1 }).sum::<usize>()
+            + self
+                .fields
+                .iter()
+                .map(|field| if field.kind == Kind::Text && field.keyword { 2 } else { 1 })
+                .sum::<usize>()
     }
 
     /// Adds a field; the caller has checked that neither it nor a conflicting parent exists.
@@ -157,9 +161,7 @@ impl Mapping {
 
     /// Fields under the object `path`.
     pub(crate) fn under<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a Field> {
-        self.fields.iter().filter(move |field| {
-            field.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.'))
-        })
+        self.fields.iter().filter(move |field| field.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
     }
 }
 

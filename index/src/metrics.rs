@@ -35,7 +35,10 @@ impl Metrics {
             search_seconds: seconds("logmill_index_search_seconds", "Time of a search.")?,
             open_writers: IntGauge::new("logmill_index_open_writers", "Index writers open.")?,
             open_readers: IntGauge::new("logmill_index_open_readers", "Indices open for reading.")?,
-            pending: IntGauge::new("logmill_index_pending_documents", "Documents in the write-ahead log waiting for their index's turn.")?,
+            pending: IntGauge::new(
+                "logmill_index_pending_documents",
+                "Documents in the write-ahead log waiting for their index's turn.",
+            )?,
             log_bytes: IntGauge::new("logmill_index_log_bytes", "Bytes in the write-ahead log.")?,
             indices: IntGauge::new("logmill_index_indices", "Indices.")?,
         };

@@ -26,19 +26,63 @@ pub(crate) const MAX_CLAUSES: usize = 65_536;
 pub(crate) enum Query {
     All,
     None,
-    Match { field: String, text: Value, and: bool },
-    Phrase { field: String, text: String, prefix: bool, slop: u32 },
+    Match {
+        field: String,
+        text: Value,
+        and: bool,
+    },
+    Phrase {
+        field: String,
+        text: String,
+        prefix: bool,
+        slop: u32,
+    },
     /// Over several fields (`*` and patterns too), the best of them.
-    MultiMatch { fields: Vec<String>, text: String, and: bool, phrase: bool },
-    Term { field: String, value: Value, insensitive: bool },
-    Terms { field: String, values: Vec<Value> },
-    Range { field: String, from: Bound<Value>, to: Bound<Value> },
-    Exists { field: String },
+    MultiMatch {
+        fields: Vec<String>,
+        text: String,
+        and: bool,
+        phrase: bool,
+    },
+    Term {
+        field: String,
+        value: Value,
+        insensitive: bool,
+    },
+    Terms {
+        field: String,
+        values: Vec<Value>,
+    },
+    Range {
+        field: String,
+        from: Bound<Value>,
+        to: Bound<Value>,
+    },
+    Exists {
+        field: String,
+    },
     Ids(Vec<String>),
-    Prefix { field: String, value: String, insensitive: bool },
-    Wildcard { field: String, pattern: String, insensitive: bool },
-    Regexp { field: String, pattern: String },
-    Bool { must: Vec<Query>, should: Vec<Query>, filter: Vec<Query>, must_not: Vec<Query>, minimum: Option<usize> },
+    Prefix {
+        field: String,
+        value: String,
+        insensitive: bool,
+    },
+    Wildcard {
+        field: String,
+        pattern: String,
+        insensitive: bool,
+    },
+    Regexp {
+        field: String,
+        pattern: String,
+    },
+    Bool {
+        must: Vec<Query>,
+        should: Vec<Query>,
+        filter: Vec<Query>,
+        must_not: Vec<Query>,
+        minimum: Option<usize>,
+    },
     /// Every match scores the same.
     Constant(Box<Query>),
     Boost(Box<Query>, f32),

@@ -91,7 +91,10 @@ impl Rest {
     }
 
     /// Runs blocking work, a few at a time.
-    async fn work<T: Send + 'static>(self: &Arc<Self>, work: impl FnOnce(&Self) -> T + Send + 'static) -> Result<T, Reply> {
+    async fn work<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, Reply> {
         let permit = tokio::time::timeout(PATIENCE, self.workers.clone().acquire_owned()).await;
         let Ok(Ok(permit)) = permit else { return Err(failure::rejected("too many requests are waiting")) };
         let rest = self.clone();

@@ -13,7 +13,7 @@ use std::sync::LazyLock;
 use tantivy::{
     TantivyDocument, Term,
     schema::{
-        BytesOptions, FAST, Field, IndexRecordOption, JsonObjectOptions, STRING, STORED, Schema, TextFieldIndexing,
+        BytesOptions, FAST, Field, IndexRecordOption, JsonObjectOptions, STORED, STRING, Schema, TextFieldIndexing,
         document::{ReferenceValue, ReferenceValueLeaf, Value},
     },
 };
@@ -38,17 +38,20 @@ pub(crate) struct Fields {
 
 static SCHEMA: LazyLock<(Schema, Fields)> = LazyLock::new(|| {
     let mut builder = Schema::builder();
-    let text = TextFieldIndexing::default()
-        .set_tokenizer(STANDARD)
-        .set_index_option(IndexRecordOption::WithFreqsAndPositions);
-    let raw = TextFieldIndexing::default().set_tokenizer("raw").set_index_option(IndexRecordOption::Basic).set_fieldnorms(false);
+    let text =
+        TextFieldIndexing::default().set_tokenizer(STANDARD).set_index_option(IndexRecordOption::WithFreqsAndPositions);
+    let raw = TextFieldIndexing::default()
+        .set_tokenizer("raw")
+        .set_index_option(IndexRecordOption::Basic)
+        .set_fieldnorms(false);
     let fields = Fields {
         id: builder.add_text_field("_id", STRING | STORED),
         source: builder.add_bytes_field("_source", BytesOptions::default().set_stored()),
         seq_no: builder.add_u64_field("_seq_no", FAST),
         version: builder.add_u64_field("_version", FAST),
         long: builder.add_text_field("_long", STRING),
-        text: builder.add_json_field("t", JsonObjectOptions::default().set_expand_dots_enabled().set_indexing_options(text)),
+        text: builder
+            .add_json_field("t", JsonObjectOptions::default().set_expand_dots_enabled().set_indexing_options(text)),
         keyword: builder.add_json_field(
             "k",
             JsonObjectOptions::default().set_expand_dots_enabled().set_indexing_options(raw).set_fast("raw"),

@@ -145,7 +145,8 @@ impl Wal {
     }
 
     fn write(&self, state: &mut State, start: u64, bytes: &[u8]) -> io::Result<()> {
-        let (base, file) = state.files.last_key_value().map(|(base, file)| (*base, file.clone())).ok_or_else(no_file)?;
+        let (base, file) =
+            state.files.last_key_value().map(|(base, file)| (*base, file.clone())).ok_or_else(no_file)?;
         file.write_all_at(bytes, start - base)?;
         if !state.dirty.iter().any(|dirty| Arc::ptr_eq(dirty, &file)) {
             state.dirty.push(file);
@@ -242,7 +243,11 @@ impl Wal {
             .wait_for(|durable| durable.position >= position || durable.failed.is_some())
             .await
             .map_err(|_| Arc::<str>::from("write-ahead log is closed"))?;
-        if state.position >= position { Ok(()) } else { Err(state.failed.clone().unwrap_or_else(|| "write-ahead log failed".into())) }
+        if state.position >= position {
+            Ok(())
+        } else {
+            Err(state.failed.clone().unwrap_or_else(|| "write-ahead log failed".into()))
+        }
     }
 
     /// Reads the body of the record at `position`, of `length` bytes.
@@ -297,6 +302,18 @@ pub(crate) fn record_end(place: Place) -> u64 {
 pub(crate) fn read_record(files: &BTreeMap<u64, Arc<dyn DiskFile>>, place: Place) -> io::Result<Vec<u8>> {
     let (base, file) = files.range(..=place.position).next_back().ok_or_else(no_file)?;
     read_at(*base, file.as_ref(), place)
+}
+
+/// Removes the files of an old log, oldest first, each removal durable before the next: what is left is always the newest.
+///
+/// # Errors
+/// The disk refuses.
+pub(crate) fn retire(disk: &dyn Disk, dir: &Path, files: &[PathBuf]) -> io::Result<()> {
+    for path in files {
+        disk.remove_file(path)?;
+        disk.sync_dir(dir, "write-ahead log removal")?;
+    }
+    Ok(())
 }
 
 fn read_at(base: u64, file: &dyn DiskFile, place: Place) -> io::Result<Vec<u8>> {

@@ -17,11 +17,33 @@ pub(crate) struct Agg {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Kind {
-    Terms { size: usize, order: Vec<(String, bool)>, min_doc_count: u64, missing: Option<Value>, include: Option<Value>, exclude: Option<Value> },
-    DateHistogram { every: Every, offset: i64, bars: Bars },
-    Histogram { interval: f64, offset: f64, bars: Bars },
-    Range { ranges: Vec<RangeSpec>, keyed: bool, date: bool },
-    Metric { metric: Metric, missing: Option<Value> },
+    Terms {
+        size: usize,
+        order: Vec<(String, bool)>,
+        min_doc_count: u64,
+        missing: Option<Value>,
+        include: Option<Value>,
+        exclude: Option<Value>,
+    },
+    DateHistogram {
+        every: Every,
+        offset: i64,
+        bars: Bars,
+    },
+    Histogram {
+        interval: f64,
+        offset: f64,
+        bars: Bars,
+    },
+    Range {
+        ranges: Vec<RangeSpec>,
+        keyed: bool,
+        date: bool,
+    },
+    Metric {
+        metric: Metric,
+        missing: Option<Value>,
+    },
 }
 
 /// What both histograms have.
@@ -83,16 +105,22 @@ pub(crate) fn parse(json: &Value) -> Result<Vec<Agg>, QueryError> {
 }
 
 fn all(json: &Value, depth: usize, count: &mut usize) -> Result<Vec<Agg>, QueryError> {
-    let object = json.as_object().ok_or_else(|| QueryError::parsing("Found [VALUE] under [aggregations]. Expected an object."))?;
+    let object = json
+        .as_object()
+        .ok_or_else(|| QueryError::parsing("Found [VALUE] under [aggregations]. Expected an object."))?;
     *count += object.len();
     if depth > MAX_DEPTH || *count > MAX_AGGS {
-        return Err(QueryError::illegal(format!("too many aggregations: at most {MAX_AGGS}, nested at most {MAX_DEPTH} deep")));
+        return Err(QueryError::illegal(format!(
+            "too many aggregations: at most {MAX_AGGS}, nested at most {MAX_DEPTH} deep"
+        )));
     }
     object.iter().map(|(name, body)| one(name, body, depth, count)).collect()
 }
 
 fn one(name: &str, body: &Value, depth: usize, count: &mut usize) -> Result<Agg, QueryError> {
-    let object = body.as_object().ok_or_else(|| QueryError::parsing(format!("Aggregation definition for [{name}] must be an object")))?;
+    let object = body
+        .as_object()
+        .ok_or_else(|| QueryError::parsing(format!("Aggregation definition for [{name}] must be an object")))?;
     if name.is_empty() || name.contains(['[', ']', '>']) {
         return Err(QueryError::parsing(format!(
             "Invalid aggregation name [{name}]. Aggregation names can contain any character except '[', ']', and '>'"
@@ -105,20 +133,29 @@ fn one(name: &str, body: &Value, depth: usize, count: &mut usize) -> Result<Agg,
             "meta" => meta = Some(value.clone()),
             kind => {
                 if let Some((first, _)) = found {
-                    return Err(QueryError::parsing(format!("Found two aggregation type definitions in [{name}]: [{first}] and [{kind}]")));
+                    return Err(QueryError::parsing(format!(
+                        "Found two aggregation type definitions in [{name}]: [{first}] and [{kind}]"
+                    )));
                 }
                 found = Some((kind, value));
             }
         }
     }
-    let (kind, options) = found.ok_or_else(|| QueryError::parsing(format!("Missing definition for aggregation [{name}]")))?;
-    let options = options.as_object().ok_or_else(|| QueryError::parsing(format!("Expected [START_OBJECT] under [{kind}] in [{name}]")))?;
+    let (kind, options) =
+        found.ok_or_else(|| QueryError::parsing(format!("Missing definition for aggregation [{name}]")))?;
+    let options = options
+        .as_object()
+        .ok_or_else(|| QueryError::parsing(format!("Expected [START_OBJECT] under [{kind}] in [{name}]")))?;
     let parsed = read_kind(kind, options)?;
     if matches!(parsed, Kind::Metric { .. }) && !subs.is_empty() {
-        return Err(QueryError::illegal(format!("Aggregator [{name}] of type [{kind}] cannot accept sub-aggregations")));
+        return Err(QueryError::illegal(format!(
+            "Aggregator [{name}] of type [{kind}] cannot accept sub-aggregations"
+        )));
     }
     let field = options.get("field").and_then(Value::as_str);
-    let field = field.ok_or_else(|| QueryError::illegal(format!("Required one of fields [field, script], but none were specified for [{name}]")))?;
+    let field = field.ok_or_else(|| {
+        QueryError::illegal(format!("Required one of fields [field, script], but none were specified for [{name}]"))
+    })?;
     Ok(Agg { name: name.to_owned(), field: field.to_owned(), kind: parsed, subs, meta })
 }
 
@@ -130,7 +167,8 @@ fn read_kind(kind: &str, options: &Map<String, Value>) -> Result<Kind, QueryErro
         "date_histogram" => date_histogram(options),
         "histogram" => {
             let interval = number(options, "interval")?.filter(|interval| *interval > 0.0);
-            let interval = interval.ok_or_else(|| QueryError::illegal("[interval] must be >0 for histogram aggregation"))?;
+            let interval =
+                interval.ok_or_else(|| QueryError::illegal("[interval] must be >0 for histogram aggregation"))?;
             Ok(Kind::Histogram { interval, offset: number(options, "offset")?.unwrap_or(0.0), bars: bars(options)? })
         }
         "range" | "date_range" => ranges(options, kind == "date_range"),
@@ -145,9 +183,18 @@ fn read_kind(kind: &str, options: &Map<String, Value>) -> Result<Kind, QueryErro
         "percentiles" => {
             let percents = match options.get("percents") {
                 None => vec![1.0, 5.0, 25.0, 50.0, 75.0, 95.0, 99.0],
-                Some(percents) => percents.as_array().into_iter().flatten().map(as_f64).collect::<Option<Vec<f64>>>().unwrap_or_default(),
+                Some(percents) => percents
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .map(as_f64)
+                    .collect::<Option<Vec<f64>>>()
+                    .unwrap_or_default(),
             };
-            if percents.is_empty() || percents.len() > 1000 || percents.iter().any(|percent| !(0.0..=100.0).contains(percent)) {
+            if percents.is_empty()
+                || percents.len() > 1000
+                || percents.iter().any(|percent| !(0.0..=100.0).contains(percent))
+            {
                 return Err(QueryError::illegal("percent must be in [0,100] for [percentiles]"));
             }
             metric(Metric::Percentiles { percents, keyed: options.get("keyed") != Some(&Value::Bool(false)) })
@@ -166,9 +213,10 @@ fn as_f64(value: &Value) -> Option<f64> {
 fn number(options: &Map<String, Value>, key: &str) -> Result<Option<f64>, QueryError> {
     match options.get(key) {
         None | Some(Value::Null) => Ok(None),
-        Some(value) => {
-            as_f64(value).filter(|number| number.is_finite()).map(Some).ok_or_else(|| QueryError::illegal(format!("cannot read [{key}] [{value}] as a number")))
-        }
+        Some(value) => as_f64(value)
+            .filter(|number| number.is_finite())
+            .map(Some)
+            .ok_or_else(|| QueryError::illegal(format!("cannot read [{key}] [{value}] as a number"))),
     }
 }
 
@@ -177,7 +225,9 @@ fn unsigned(options: &Map<String, Value>, key: &str, default: u64) -> Result<u64
         None | Some(Value::Null) => Ok(default),
         Some(value) => {
             let number = value.as_u64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
-            number.ok_or_else(|| QueryError::illegal(format!("[{key}] must be a whole number of at least 0, found [{value}]")))
+            number.ok_or_else(|| {
+                QueryError::illegal(format!("[{key}] must be a whole number of at least 0, found [{value}]"))
+            })
         }
     }
 }
@@ -221,7 +271,9 @@ fn terms(options: &Map<String, Value>) -> Result<Kind, QueryError> {
 fn bars(options: &Map<String, Value>) -> Result<Bars, QueryError> {
     let bounds = |key: &str| match options.get(key) {
         None | Some(Value::Null) => None,
-        Some(bounds) => Some((bounds.get("min").cloned().unwrap_or(Value::Null), bounds.get("max").cloned().unwrap_or(Value::Null))),
+        Some(bounds) => {
+            Some((bounds.get("min").cloned().unwrap_or(Value::Null), bounds.get("max").cloned().unwrap_or(Value::Null)))
+        }
     };
     Ok(Bars {
         min_doc_count: unsigned(options, "min_doc_count", 0)?,
@@ -241,7 +293,11 @@ fn date_histogram(options: &Map<String, Value>) -> Result<Kind, QueryError> {
     }
     let text = |key: &str| options.get(key).and_then(Value::as_str);
     let every = match (text("calendar_interval"), text("fixed_interval"), text("interval")) {
-        (Some(_), Some(_), _) => return Err(QueryError::illegal("Cannot use [fixed_interval] with [calendar_interval] configuration option.")),
+        (Some(_), Some(_), _) => {
+            return Err(QueryError::illegal(
+                "Cannot use [fixed_interval] with [calendar_interval] configuration option.",
+            ));
+        }
         (Some(calendar), None, _) => calendar_interval(calendar)?,
         (None, Some(fixed), _) => fixed_interval(fixed)?,
         (None, None, Some(either)) => calendar_interval(either).or_else(|_| fixed_interval(either))?,
@@ -269,7 +325,9 @@ fn calendar_interval(text: &str) -> Result<Every, QueryError> {
         "quarter" | "1q" => Every::Months(3),
         "year" | "1y" => Every::Months(12),
         other => {
-            return Err(QueryError::illegal(format!("The supplied interval [{other}] could not be parsed as a calendar interval.")));
+            return Err(QueryError::illegal(format!(
+                "The supplied interval [{other}] could not be parsed as a calendar interval."
+            )));
         }
     })
 }

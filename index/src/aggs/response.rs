@@ -58,10 +58,21 @@ fn with_subs(agg: &Agg, mut bucket: Map<String, Value>, result: &Value, indices:
 
 #[allow(clippy::cast_possible_truncation)]
 fn whole(value: &Value) -> i64 {
-    value.as_i64().or_else(|| value.as_f64().map(|value| value as i64)).or_else(|| value.as_str()?.parse().ok()).unwrap_or(0)
+    value
+        .as_i64()
+        .or_else(|| value.as_f64().map(|value| value as i64))
+        .or_else(|| value.as_str()?.parse().ok())
+        .unwrap_or(0)
 }
 
-fn terms(agg: &Agg, result: &Value, size: usize, order: Option<&(String, bool)>, kind: Option<FieldKind>, indices: &dyn Resolve) -> Value {
+fn terms(
+    agg: &Agg,
+    result: &Value,
+    size: usize,
+    order: Option<&(String, bool)>,
+    kind: Option<FieldKind>,
+    indices: &dyn Resolve,
+) -> Value {
     let mut list: Vec<&Value> = buckets(result).iter().collect();
     // Elasticsearch breaks ties by key, ascending.
     let count = |bucket: &Value| bucket.get("doc_count").and_then(Value::as_u64).unwrap_or(0);
@@ -155,7 +166,10 @@ fn ranges(agg: &Agg, result: &Value, keyed: bool, kind: Option<FieldKind>, indic
     let mut list: Vec<(f64, String, Value)> = Vec::new();
     for (place, spec) in ranges.iter().enumerate() {
         let own = place.to_string();
-        let found = buckets(result).iter().find(|bucket| bucket.get("key").and_then(Value::as_str) == Some(&own)).unwrap_or(&Value::Null);
+        let found = buckets(result)
+            .iter()
+            .find(|bucket| bucket.get("key").and_then(Value::as_str) == Some(&own))
+            .unwrap_or(&Value::Null);
         let (from, to) = (found.get("from").and_then(Value::as_f64), found.get("to").and_then(Value::as_f64));
         let end = |bound: Option<f64>| bound.map_or_else(|| "*".to_owned(), text);
         let key = spec.key.clone().unwrap_or_else(|| format!("{}-{}", end(from), end(to)));
@@ -222,7 +236,8 @@ fn extended(out: &mut Map<String, Value>, result: &Value) {
         ("std_deviation_population", "std_deviation_population"),
         ("std_deviation_sampling", "std_deviation_sampling"),
     ] {
-        let value = result.get(theirs).or_else(|| result.get(theirs.trim_end_matches("_population"))).and_then(Value::as_f64);
+        let value =
+            result.get(theirs).or_else(|| result.get(theirs.trim_end_matches("_population"))).and_then(Value::as_f64);
         out.insert(name.to_owned(), json!(value));
     }
     if let Some(bounds) = result.get("std_deviation_bounds") {
@@ -235,7 +250,11 @@ fn percentiles(percents: &[f64], keyed: bool, result: &Value, dates: bool) -> Va
     let mut sorted = percents.to_vec();
     sorted.sort_by(f64::total_cmp);
     let value = |percent: f64| {
-        values.iter().find(|entry| entry.get("key").and_then(Value::as_f64) == Some(percent)).and_then(|entry| entry.get("value")).and_then(Value::as_f64)
+        values
+            .iter()
+            .find(|entry| entry.get("key").and_then(Value::as_f64) == Some(percent))
+            .and_then(|entry| entry.get("value"))
+            .and_then(Value::as_f64)
     };
     let mut object = Map::new();
     let mut list = Vec::new();

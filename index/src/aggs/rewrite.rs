@@ -79,13 +79,21 @@ fn one(agg: &Agg, indices: &dyn Resolve, bounds: &Bounds) -> Result<(&'static st
                 }
             }
             if let Some(missing) = missing {
-                body["missing"] = if kind.is_some() { json!(value(missing)?) } else { json!(missing.as_str().map_or_else(|| missing.to_string(), str::to_owned)) };
+                body["missing"] = if kind.is_some() {
+                    json!(value(missing)?)
+                } else {
+                    json!(missing.as_str().map_or_else(|| missing.to_string(), str::to_owned))
+                };
             }
             ("terms", body)
         }
-        Kind::Histogram { interval, offset, bars } => ("histogram", histogram(&field, *interval, *offset, bars, &value)?),
+        Kind::Histogram { interval, offset, bars } => {
+            ("histogram", histogram(&field, *interval, *offset, bars, &value)?)
+        }
         #[allow(clippy::cast_precision_loss)]
-        Kind::DateHistogram { every: Every::Fixed(ms), offset, bars } => ("histogram", histogram(&field, *ms as f64, offset.rem_euclid(*ms) as f64, bars, &value)?),
+        Kind::DateHistogram { every: Every::Fixed(ms), offset, bars } => {
+            ("histogram", histogram(&field, *ms as f64, offset.rem_euclid(*ms) as f64, bars, &value)?)
+        }
         #[allow(clippy::cast_precision_loss)]
         Kind::DateHistogram { every: Every::Week, offset, bars } => {
             // 1970-01-05 was a Monday.
@@ -94,14 +102,20 @@ fn one(agg: &Agg, indices: &dyn Resolve, bounds: &Bounds) -> Result<(&'static st
         }
         Kind::DateHistogram { every: Every::Months(months), .. } => {
             let starts = match bounds.get(&agg.field) {
-                Some((from, to)) => calendar::periods(*months, *from, *to, MAX_BUCKETS as usize).ok_or_else(too_many)?,
+                Some((from, to)) => {
+                    calendar::periods(*months, *from, *to, MAX_BUCKETS as usize).ok_or_else(too_many)?
+                }
                 None => vec![0, 1],
             };
-            let ranges: Vec<Value> = starts.windows(2).map(|pair| json!({ "key": pair[0].to_string(), "from": pair[0], "to": pair[1] })).collect();
+            let ranges: Vec<Value> = starts
+                .windows(2)
+                .map(|pair| json!({ "key": pair[0].to_string(), "from": pair[0], "to": pair[1] }))
+                .collect();
             ("range", json!({ "field": field, "ranges": ranges }))
         }
         Kind::Range { ranges, .. } => {
-            let ranges: Result<Vec<Value>, QueryError> = ranges.iter().enumerate().map(|(place, range)| range_body(place, range, &value)).collect();
+            let ranges: Result<Vec<Value>, QueryError> =
+                ranges.iter().enumerate().map(|(place, range)| range_body(place, range, &value)).collect();
             ("range", json!({ "field": field, "ranges": ranges? }))
         }
         Kind::Metric { metric, missing } => {
@@ -116,8 +130,14 @@ fn one(agg: &Agg, indices: &dyn Resolve, bounds: &Bounds) -> Result<(&'static st
                 Metric::Cardinality => "cardinality",
                 Metric::Percentiles { .. } => "percentiles",
             };
-            if kind.is_none() && !matches!(metric, Metric::ValueCount | Metric::Cardinality) && indices.resolve(&agg.field).is_some() {
-                return Err(QueryError::illegal(format!("Field [{}] of type [keyword] is not supported for aggregation [{name}]", agg.field)));
+            if kind.is_none()
+                && !matches!(metric, Metric::ValueCount | Metric::Cardinality)
+                && indices.resolve(&agg.field).is_some()
+            {
+                return Err(QueryError::illegal(format!(
+                    "Field [{}] of type [keyword] is not supported for aggregation [{name}]",
+                    agg.field
+                )));
             }
             let mut body = json!({ "field": field });
             if let Some(missing) = missing {
@@ -161,14 +181,22 @@ fn scalar(value: &Value, kind: Option<FieldKind>, now: i64) -> Result<f64, Query
     #[allow(clippy::cast_precision_loss)]
     match (value, kind) {
         (Value::Bool(value), _) => Ok(f64::from(u8::from(*value))),
-        (Value::String(text), Some(FieldKind::Date)) => date::math::parse_math(text, now, Round::Down).map(|ms| ms as f64).ok_or_else(bad),
+        (Value::String(text), Some(FieldKind::Date)) => {
+            date::math::parse_math(text, now, Round::Down).map(|ms| ms as f64).ok_or_else(bad)
+        }
         (Value::String(text), Some(FieldKind::Boolean)) => Ok(f64::from(u8::from(text == "true"))),
         (Value::String(text), _) => text.parse().map_err(|_| bad()),
         (value, _) => value.as_f64().ok_or_else(bad),
     }
 }
 
-fn histogram(field: &str, interval: f64, offset: f64, bars: &Bars, value: &dyn Fn(&Value) -> Result<f64, QueryError>) -> Result<Value, QueryError> {
+fn histogram(
+    field: &str,
+    interval: f64,
+    offset: f64,
+    bars: &Bars,
+    value: &dyn Fn(&Value) -> Result<f64, QueryError>,
+) -> Result<Value, QueryError> {
     let mut body = json!({ "field": field, "interval": interval, "min_doc_count": bars.min_doc_count });
     if offset != 0.0 {
         body["offset"] = json!(offset);
@@ -190,7 +218,11 @@ fn histogram(field: &str, interval: f64, offset: f64, bars: &Bars, value: &dyn F
     Ok(body)
 }
 
-fn range_body(place: usize, range: &RangeSpec, value: &dyn Fn(&Value) -> Result<f64, QueryError>) -> Result<Value, QueryError> {
+fn range_body(
+    place: usize,
+    range: &RangeSpec,
+    value: &dyn Fn(&Value) -> Result<f64, QueryError>,
+) -> Result<Value, QueryError> {
     let mut body = json!({ "key": place.to_string() });
     for (key, bound) in [("from", &range.from), ("to", &range.to)] {
         if let Some(bound) = bound {

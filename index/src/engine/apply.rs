@@ -174,9 +174,11 @@ impl Applier {
     /// When there is something to do even if nothing happens.
     fn deadline(&self, interval: Duration) -> Option<Instant> {
         let commits = self.writers.values().filter_map(|writer| writer.due(interval));
-        let idle = self.writers.values().filter(|writer| writer.dirty_since.is_none()).map(|writer| writer.last_used + IDLE);
+        let idle =
+            self.writers.values().filter(|writer| writer.dirty_since.is_none()).map(|writer| writer.last_used + IDLE);
         let durable = self.engine.wal.durable().position;
-        let waiting = self.waiting.iter().filter(|(_, shard)| ready(shard, durable)).map(|(since, _)| *since + interval / 2);
+        let waiting =
+            self.waiting.iter().filter(|(_, shard)| ready(shard, durable)).map(|(since, _)| *since + interval / 2);
         commits.chain(idle).chain(waiting).min()
     }
 
@@ -229,7 +231,11 @@ impl Applier {
         let pending: VecDeque<Pending> = {
             let mut state = shard.state.lock();
             let count = state.pending.iter().take_while(|pending| record_end(pending.place) <= durable).count();
-            if count == state.pending.len() { std::mem::take(&mut state.pending) } else { state.pending.drain(..count).collect() }
+            if count == state.pending.len() {
+                std::mem::take(&mut state.pending)
+            } else {
+                state.pending.drain(..count).collect()
+            }
         };
         if pending.is_empty() {
             return Ok(());
@@ -250,7 +256,11 @@ impl Applier {
     fn writer(&mut self, shard: &Arc<Shard>) -> Result<&mut OpenWriter, IndexError> {
         if !self.writers.contains_key(&shard.number) {
             while self.writers.len() >= self.engine.options.max_writers {
-                let Some(oldest) = self.writers.values().min_by_key(|writer| writer.last_used).map(|writer| writer.shard.number) else { break };
+                let Some(oldest) =
+                    self.writers.values().min_by_key(|writer| writer.last_used).map(|writer| writer.shard.number)
+                else {
+                    break;
+                };
                 self.commit(oldest)?;
                 self.close(oldest)?;
             }
@@ -274,8 +284,12 @@ impl Applier {
 
     fn commit_due(&mut self, interval: Duration) -> Result<(), IndexError> {
         let now = clock::now();
-        let due: Vec<u64> =
-            self.writers.iter().filter(|(_, writer)| writer.due(interval).is_some_and(|due| due <= now)).map(|(number, _)| *number).collect();
+        let due: Vec<u64> = self
+            .writers
+            .iter()
+            .filter(|(_, writer)| writer.due(interval).is_some_and(|due| due <= now))
+            .map(|(number, _)| *number)
+            .collect();
         due.into_iter().try_for_each(|number| self.commit(number))
     }
 
@@ -317,7 +331,9 @@ impl Applier {
             std::fs::remove_dir_all(&shard.dir).map_err(io("cannot remove a deleted index"))?;
         }
         if let Some(parent) = shard.dir.parent() {
-            std::fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(io("cannot sync the directory of"))?;
+            std::fs::File::open(parent)
+                .and_then(|parent| parent.sync_all())
+                .map_err(io("cannot sync the directory of"))?;
         }
         shard.visible.send_replace(u64::MAX);
         self.engine.catalog.write().dropping.remove(&shard.number);
@@ -356,7 +372,10 @@ impl Engine {
             Change::Put { document: None, replaces, .. } => {
                 let body = self.wal.read(pending.place.position, pending.place.length)?;
                 let Some(Record::Put { seq_no, version, id, source, .. }) = Record::decode(&body) else {
-                    return Err(TantivyError::InternalError(format!("no document at log position {}", pending.place.position)));
+                    return Err(TantivyError::InternalError(format!(
+                        "no document at log position {}",
+                        pending.place.position
+                    )));
                 };
                 let mut mapping = writer.shard.mapping();
                 match parse(&mut mapping, id, source) {
@@ -364,7 +383,10 @@ impl Engine {
                         finish(&mut document, seq_no, version);
                         writer.put(*document, replaces.as_deref())
                     }
-                    Err(error) => Err(TantivyError::InternalError(format!("an accepted document no longer parses: {}", error.reason))),
+                    Err(error) => Err(TantivyError::InternalError(format!(
+                        "an accepted document no longer parses: {}",
+                        error.reason
+                    ))),
                 }
             }
         }

@@ -98,15 +98,13 @@ impl Engine {
                 merged.merge_json(json).map_err(CreateError::Mapping)?;
             }
         }
-        let settings = Settings {
-            name: name.to_owned(),
-            uuid: new_id(),
-            created: clock::now_ms(),
-            mapping: merged.to_json(),
-        };
+        let settings =
+            Settings { name: name.to_owned(), uuid: new_id(), created: clock::now_ms(), mapping: merged.to_json() };
         let text = serde_json::to_string(&settings).unwrap_or_default();
         let mut batch = self.wal.batch();
-        let Some(place) = batch.push(&Record::CreateIndex { settings: &text }) else { return Err(CreateError::TooMany) };
+        let Some(place) = batch.push(&Record::CreateIndex { settings: &text }) else {
+            return Err(CreateError::TooMany);
+        };
         let end = self.wal.append(batch).map_err(CreateError::Failed)?;
         let shard = Arc::new(Shard::new(place.position, self.index_dir(place.position), &settings, merged));
         shard.state.lock().push(Pending { place, change: Change::Settings });
@@ -137,7 +135,9 @@ impl Engine {
             return Ok(self.wal.next_position());
         }
         let mut batch = self.wal.batch();
-        let Some(place) = batch.push(&Record::DeleteIndex { index: shard.number }) else { return Ok(self.wal.next_position()) };
+        let Some(place) = batch.push(&Record::DeleteIndex { index: shard.number }) else {
+            return Ok(self.wal.next_position());
+        };
         let end = self.wal.append(batch)?;
         shard.deleted.store(true, Ordering::Release);
         {
@@ -212,8 +212,9 @@ impl Engine {
     fn keep_templates(&self, templates: BTreeMap<String, Template>) -> Result<(), String> {
         let content = serde_json::to_vec(&templates).map_err(|error| error.to_string())?;
         let path = self.options.data_dir.join(TEMPLATES);
-        let sites = ReplaceSites { file: "index templates", dir: "index templates directory" };
-        replace_file(self.disk.as_ref(), &path, &content, sites).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+        let sites = ReplaceSites { data: "index templates", dir: "index templates directory" };
+        replace_file(self.disk.as_ref(), &path, &content, sites)
+            .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         self.catalog.write().templates = templates;
         Ok(())
     }

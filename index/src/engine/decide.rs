@@ -1,6 +1,9 @@
 //! Deciding writes: versions, sequence numbers, their records in the log. Under the engine's `order` lock.
 
-use std::{collections::HashMap, sync::{Arc, atomic::Ordering}};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+};
 
 use tantivy::{Searcher, TantivyDocument, TantivyError};
 
@@ -35,9 +38,19 @@ pub(super) struct Lookups(HashMap<u64, (u64, Option<Searcher>)>);
 
 impl Lookups {
     /// Looks an id up: first what no commit has, then the last commit.
-    pub(super) fn find(&mut self, engine: &Engine, shard: &Shard, state: &State, id: &str) -> Result<Option<Present>, TantivyError> {
+    pub(super) fn find(
+        &mut self,
+        engine: &Engine,
+        shard: &Shard,
+        state: &State,
+        id: &str,
+    ) -> Result<Option<Present>, TantivyError> {
         if let Some(known) = state.versions.get(&id_hash(id)) {
-            return Ok((!known.deleted).then_some(Present { version: known.version, seq_no: known.seq_no, place: At::Log(known.place) }));
+            return Ok((!known.deleted).then_some(Present {
+                version: known.version,
+                seq_no: known.seq_no,
+                place: At::Log(known.place),
+            }));
         }
         let Some(searcher) = self.searcher(engine, shard, state.commits)? else { return Ok(None) };
         let Some(address) = store::find(searcher, id)? else { return Ok(None) };
@@ -45,7 +58,12 @@ impl Lookups {
         Ok(Some(Present { version, seq_no, place: At::Store(address) }))
     }
 
-    pub(super) fn searcher(&mut self, engine: &Engine, shard: &Shard, commits: u64) -> Result<Option<&Searcher>, TantivyError> {
+    pub(super) fn searcher(
+        &mut self,
+        engine: &Engine,
+        shard: &Shard,
+        commits: u64,
+    ) -> Result<Option<&Searcher>, TantivyError> {
         let stale = self.0.get(&shard.number).is_none_or(|(at, _)| *at != commits);
         if stale {
             let searcher = engine.reader(shard)?.map(|opened| opened.reader.searcher());
@@ -121,7 +139,11 @@ impl Engine {
         }
         let mut document = std::mem::replace(&mut item.document, Ok(None))?;
         let mut state = shard.state.lock();
-        let present = if item.fresh { None } else { lookups.find(self, &shard, &state, &item.id).map_err(|error| unreadable(&error))? };
+        let present = if item.fresh {
+            None
+        } else {
+            lookups.find(self, &shard, &state, &item.id).map_err(|error| unreadable(&error))?
+        };
         let version = next_version(&item, present.as_ref(), &shard)?;
         let seq_no = state.next_seq_no;
         let (index, id) = (shard.number, item.id.as_str());
@@ -148,7 +170,8 @@ impl Engine {
             document = Some(parse(&mut target.working, id, &source)?);
         }
         let replaces = present.is_some();
-        let place = batch.push(&Record::Put { index, seq_no, version, replaces, id, source: &source }).ok_or_else(too_large)?;
+        let place =
+            batch.push(&Record::Put { index, seq_no, version, replaces, id, source: &source }).ok_or_else(too_large)?;
         let change = self.put(document, id, source.len(), replaces, seq_no, version);
         self.stage(&mut state, place, change);
         note(&mut state, id, Version { version, seq_no, place, deleted: false });
@@ -156,7 +179,15 @@ impl Engine {
         Ok(Done { result, status, version, seq_no })
     }
 
-    fn put(&self, document: Option<Box<TantivyDocument>>, id: &str, source: usize, replaces: bool, seq_no: u64, version: u64) -> Change {
+    fn put(
+        &self,
+        document: Option<Box<TantivyDocument>>,
+        id: &str,
+        source: usize,
+        replaces: bool,
+        seq_no: u64,
+        version: u64,
+    ) -> Change {
         let room = self.pending.bytes.load(Ordering::Relaxed) < MAX_PENDING_BYTES;
         let document = document.filter(|_| room).map(|mut document| {
             finish(&mut document, seq_no, version);
@@ -190,7 +221,10 @@ fn note(state: &mut State, id: &str, version: Version) {
 fn next_version(item: &Prepared<'_>, present: Option<&Present>, shard: &Shard) -> Result<u64, Failure> {
     let id = &item.id;
     let conflict = |reason: String| {
-        Err(Failure { uuid: Some(shard.uuid.clone()), ..Failure::new(409, "version_conflict_engine_exception", format!("[{id}]: version conflict, {reason}")) })
+        Err(Failure {
+            uuid: Some(shard.uuid.clone()),
+            ..Failure::new(409, "version_conflict_engine_exception", format!("[{id}]: version conflict, {reason}"))
+        })
     };
     if let (Verb::Create, Some(present)) = (item.verb, present) {
         return conflict(format!("document already exists (current version [{}])", present.version));
@@ -199,7 +233,10 @@ fn next_version(item: &Prepared<'_>, present: Option<&Present>, shard: &Shard) -
         (OperationKind::External { version, or_equal }, Some(present))
             if version < present.version || (version == present.version && !or_equal) =>
         {
-            conflict(format!("current version [{}] is higher or equal to the one provided [{version}]", present.version))
+            conflict(format!(
+                "current version [{}] is higher or equal to the one provided [{version}]",
+                present.version
+            ))
         }
         (OperationKind::External { version, .. }, _) => Ok(version),
         (OperationKind::IfSeqNo(wanted), Some(present)) if wanted != present.seq_no => conflict(format!(

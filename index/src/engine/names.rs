@@ -16,7 +16,10 @@ pub(crate) fn check_name(name: &str) -> Result<(), NameError> {
     if name.starts_with(['_', '-', '+']) {
         return refuse("must not start with '_', '-', or '+'");
     }
-    if let Some(bad) = name.chars().find(|c| matches!(c, '\\' | '/' | '*' | '?' | '"' | '<' | '>' | '|' | ' ' | ',' | '#' | ':') || c.is_control()) {
+    if let Some(bad) = name
+        .chars()
+        .find(|c| matches!(c, '\\' | '/' | '*' | '?' | '"' | '<' | '>' | '|' | ' ' | ',' | '#' | ':') || c.is_control())
+    {
         return refuse(&format!("must not contain the character [{}]", bad.escape_default()));
     }
     if name.to_lowercase() != name {

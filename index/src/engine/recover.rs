@@ -3,13 +3,25 @@
 //! What the log holds beyond the last commits is committed before anything is served, and the old log files are
 //! removed: so a log whose end was never known to be on disk (a failed sync) is never built upon.
 
-use std::{collections::{BTreeMap, HashMap}, fs::File, io, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs::File,
+    io,
+    path::Path,
+    sync::Arc,
+};
 
 use logmill_disk::{Disk, DiskFile};
 use rustix::fs::{FlockOperation, flock};
 
 use super::{
-    Catalog, Engine, Template, catalog::TEMPLATES, Options, Shard, decide::finish, shard::{Payload, Settings}, store, write::parse, writer::OpenWriter,
+    Catalog, Engine, Options, Shard, Template,
+    catalog::TEMPLATES,
+    decide::finish,
+    shard::{Payload, Settings},
+    store,
+    write::parse,
+    writer::OpenWriter,
 };
 use crate::{
     IndexError,
@@ -26,7 +38,12 @@ use crate::{
 pub(crate) fn lock(data_dir: &Path) -> Result<File, IndexError> {
     std::fs::create_dir_all(data_dir).map_err(IndexError::io(data_dir, "cannot make the data directory"))?;
     let path = data_dir.join("lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(IndexError::io(&path, "cannot open the lock file"))?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(IndexError::io(&path, "cannot open the lock file"))?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(IndexError::Locked(data_dir.to_owned())),
@@ -39,7 +56,12 @@ impl Engine {
     ///
     /// # Errors
     /// Unreadable or damaged files.
-    pub(crate) fn open(options: Options, disk: Arc<dyn Disk>, metrics: Metrics, status: Status) -> Result<Arc<Self>, IndexError> {
+    pub(crate) fn open(
+        options: Options,
+        disk: Arc<dyn Disk>,
+        metrics: Metrics,
+        status: Status,
+    ) -> Result<Arc<Self>, IndexError> {
         let indices = options.data_dir.join("indices");
         let log = options.data_dir.join("log");
         for dir in [&indices, &log] {
@@ -50,16 +72,17 @@ impl Engine {
         recovery.open_indices()?;
         let replayed = wal::replay(disk.as_ref(), &log, |place, record| recovery.note(place, record))?;
         if replayed.cut > 0 {
-            tracing::warn!(bytes = replayed.cut, "the write-ahead log's unfinished end was cut: it was never acknowledged");
+            tracing::warn!(
+                bytes = replayed.cut,
+                "the write-ahead log's unfinished end was cut: it was never acknowledged"
+            );
         }
         recovery.apply(disk.as_ref(), &replayed.files, options.writer_memory)?;
-        for path in &replayed.files {
-            // Oldest first, and each removal durable before the next: what is left is always the newest.
-            disk.remove_file(path).map_err(IndexError::io(path, "cannot remove the old log"))?;
-            disk.sync_dir(&log, "write-ahead log removal").map_err(IndexError::io(&log, "cannot sync"))?;
-        }
+        wal::retire(disk.as_ref(), &log, &replayed.files)
+            .map_err(IndexError::io(&log, "cannot remove the old write-ahead log"))?;
         let position = recovery.end.max(replayed.end);
-        let wal = Wal::create(disk.clone(), &log, position, FILE_BYTES).map_err(IndexError::io(&log, "cannot begin the write-ahead log"))?;
+        let wal = Wal::create(disk.clone(), &log, position, FILE_BYTES)
+            .map_err(IndexError::io(&log, "cannot begin the write-ahead log"))?;
         let mut catalog = Catalog { templates: read_templates(&options.data_dir)?, ..Catalog::default() };
         for shard in recovery.shards.into_values() {
             catalog.by_name.insert(shard.name.clone(), shard);
@@ -82,7 +105,8 @@ impl Engine {
 fn read_templates(data_dir: &Path) -> Result<BTreeMap<String, Template>, IndexError> {
     let path = data_dir.join(TEMPLATES);
     match std::fs::read(&path) {
-        Ok(content) => serde_json::from_slice(&content).map_err(|error| IndexError::Damaged { path, reason: format!("index templates: {error}") }),
+        Ok(content) => serde_json::from_slice(&content)
+            .map_err(|error| IndexError::Damaged { path, reason: format!("index templates: {error}") }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
         Err(error) => Err(IndexError::io(path, "cannot read the index templates")(error)),
     }
@@ -100,7 +124,8 @@ struct Recovery {
 
 impl Recovery {
     fn open_indices(&mut self) -> Result<(), IndexError> {
-        let list = std::fs::read_dir(&self.indices).map_err(IndexError::io(&self.indices, "cannot list the indices"))?;
+        let list =
+            std::fs::read_dir(&self.indices).map_err(IndexError::io(&self.indices, "cannot list the indices"))?;
         for entry in list {
             let dir = entry.map_err(IndexError::io(&self.indices, "cannot list the indices"))?.path();
             let Some(number) = dir.file_name().and_then(|name| name.to_str()?.parse::<u64>().ok()) else { continue };
@@ -108,7 +133,9 @@ impl Recovery {
             match self.open_index(number, &dir) {
                 Ok(true) => {}
                 // Never committed: whatever it should hold is in the log.
-                Ok(false) => std::fs::remove_dir_all(&dir).map_err(IndexError::io(&dir, "cannot remove an unfinished index"))?,
+                Ok(false) => {
+                    std::fs::remove_dir_all(&dir).map_err(IndexError::io(&dir, "cannot remove an unfinished index"))?
+                }
                 Err(source) => return Err(IndexError::Tantivy { index: dir.display().to_string(), source }),
             }
         }
@@ -133,7 +160,9 @@ impl Recovery {
 
     fn shard(number: u64, dir: std::path::PathBuf, settings: &Settings) -> Result<Shard, String> {
         let mut mapping = Mapping::default();
-        mapping.merge_json(&settings.mapping).map_err(|error| format!("mapping of {}: {}", settings.name, error.reason))?;
+        mapping
+            .merge_json(&settings.mapping)
+            .map_err(|error| format!("mapping of {}: {}", settings.name, error.reason))?;
         Ok(Shard::new(number, dir, settings, mapping))
     }
 
@@ -144,8 +173,8 @@ impl Recovery {
             Record::CreateIndex { settings } => {
                 if !self.shards.contains_key(&place.position) {
                     let damaged = |reason: String| IndexError::Damaged { path: self.indices.clone(), reason };
-                    let settings: Settings =
-                        serde_json::from_str(settings).map_err(|error| damaged(format!("record at log position {}: {error}", place.position)))?;
+                    let settings: Settings = serde_json::from_str(settings)
+                        .map_err(|error| damaged(format!("record at log position {}: {error}", place.position)))?;
                     let dir = self.indices.join(format!("{:020}", place.position));
                     let shard = Self::shard(place.position, dir, &settings).map_err(damaged)?;
                     self.shards.insert(place.position, Arc::new(shard));
@@ -158,7 +187,8 @@ impl Recovery {
                 if let Some(shard) = self.shards.remove(&index)
                     && shard.dir.exists()
                 {
-                    std::fs::remove_dir_all(&shard.dir).map_err(IndexError::io(&shard.dir, "cannot remove a deleted index"))?;
+                    std::fs::remove_dir_all(&shard.dir)
+                        .map_err(IndexError::io(&shard.dir, "cannot remove a deleted index"))?;
                     File::open(&self.indices)
                         .and_then(|dir| dir.sync_all())
                         .map_err(IndexError::io(&self.indices, "cannot sync"))?;
@@ -197,9 +227,12 @@ impl Recovery {
             let mut writer = OpenWriter::open(shard.clone(), memory).map_err(failed)?;
             writer.applied(number + 1);
             for place in places {
-                let body = read_record(&open, place).map_err(IndexError::io(&self.indices, "cannot read the log of"))?;
-                let record = Record::decode(&body)
-                    .ok_or_else(|| IndexError::Damaged { path: self.indices.clone(), reason: format!("unknown record at log position {}", place.position) })?;
+                let body =
+                    read_record(&open, place).map_err(IndexError::io(&self.indices, "cannot read the log of"))?;
+                let record = Record::decode(&body).ok_or_else(|| IndexError::Damaged {
+                    path: self.indices.clone(),
+                    reason: format!("unknown record at log position {}", place.position),
+                })?;
                 apply_one(shard, &mut writer, record).map_err(failed)?;
                 writer.applied(record_end(place));
             }
@@ -214,8 +247,9 @@ fn apply_one(shard: &Shard, writer: &mut OpenWriter, record: Record<'_>) -> Resu
     let mut mapping = shard.mapping();
     match record {
         Record::Put { seq_no, version, replaces, id, source, .. } => {
-            let mut document =
-                parse(&mut mapping, id, source).map_err(|error| tantivy::TantivyError::InternalError(format!("document '{id}' no longer parses: {}", error.reason)))?;
+            let mut document = parse(&mut mapping, id, source).map_err(|error| {
+                tantivy::TantivyError::InternalError(format!("document '{id}' no longer parses: {}", error.reason))
+            })?;
             finish(&mut document, seq_no, version);
             shard.set_mapping(mapping);
             let mut state = shard.state.lock();

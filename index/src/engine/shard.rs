@@ -66,7 +66,9 @@ pub(super) enum Change {
         bytes: u32,
         replaces: Option<Box<str>>,
     },
-    Delete { id: Box<str> },
+    Delete {
+        id: Box<str>,
+    },
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -137,7 +139,12 @@ impl Shard {
     }
 
     pub(super) fn settings(&self) -> Settings {
-        Settings { name: self.name.to_string(), uuid: self.uuid.clone(), created: self.created, mapping: self.mapping().to_json() }
+        Settings {
+            name: self.name.to_string(),
+            uuid: self.uuid.clone(),
+            created: self.created,
+            mapping: self.mapping().to_json(),
+        }
     }
 
     /// The first log position this index still needs.

@@ -67,7 +67,8 @@ impl Engine {
             return Ok(None);
         }
         let index = open(&shard.dir)?;
-        let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).doc_store_cache_num_blocks(2).try_into()?;
+        let reader =
+            index.reader_builder().reload_policy(ReloadPolicy::Manual).doc_store_cache_num_blocks(2).try_into()?;
         let opened = Arc::new(Opened { index, reader });
         store.open = Some(opened.clone());
         drop(store);
@@ -126,6 +127,7 @@ pub(crate) fn stored(searcher: &Searcher, address: DocAddress) -> Result<(String
     let fields = schema::fields();
     let document: TantivyDocument = searcher.doc(address)?;
     let id = document.get_first(fields.id).and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default();
-    let source = document.get_first(fields.source).and_then(|value| value.as_bytes().map(<[u8]>::to_vec)).unwrap_or_default();
+    let source =
+        document.get_first(fields.source).and_then(|value| value.as_bytes().map(<[u8]>::to_vec)).unwrap_or_default();
     Ok((id, source))
 }

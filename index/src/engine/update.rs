@@ -21,7 +21,9 @@ impl Engine {
         for _ in 0..3 {
             let mut lookups = Lookups::default();
             let state = shard.state.lock();
-            let Some(present) = lookups.find(self, shard, &state, id).map_err(|error| unreadable(&error))? else { return Ok(None) };
+            let Some(present) = lookups.find(self, shard, &state, id).map_err(|error| unreadable(&error))? else {
+                return Ok(None);
+            };
             let commits = state.commits;
             drop(state);
             if let Ok(source) = self.source(shard, &mut lookups, commits, &present) {
@@ -31,7 +33,13 @@ impl Engine {
         Err(Failure::new(500, "engine_exception", "cannot read the document"))
     }
 
-    fn source(&self, shard: &Shard, lookups: &mut Lookups, commits: u64, present: &Present) -> Result<Vec<u8>, Failure> {
+    fn source(
+        &self,
+        shard: &Shard,
+        lookups: &mut Lookups,
+        commits: u64,
+        present: &Present,
+    ) -> Result<Vec<u8>, Failure> {
         let gone = || Failure::new(500, "engine_exception", "the document's record is unreadable");
         match present.place {
             At::Log(place) => {
@@ -42,7 +50,8 @@ impl Engine {
                 }
             }
             At::Store(address) => {
-                let searcher = lookups.searcher(self, shard, commits).map_err(|error| unreadable(&error))?.ok_or_else(gone)?;
+                let searcher =
+                    lookups.searcher(self, shard, commits).map_err(|error| unreadable(&error))?.ok_or_else(gone)?;
                 store::stored(searcher, address).map(|(_, source)| source).map_err(|error| unreadable(&error))
             }
         }
@@ -66,15 +75,23 @@ impl Engine {
         let Some(present) = present else {
             let upsert = if body.get("doc_as_upsert") == Some(&Value::Bool(true)) { part } else { body.get("upsert") };
             let Some(upsert) = upsert else {
-                return Err(Failure { uuid: Some(shard.uuid.clone()), ..Failure::new(404, "document_missing_exception", format!("[{}]: document missing", item.id)) });
+                return Err(Failure {
+                    uuid: Some(shard.uuid.clone()),
+                    ..Failure::new(404, "document_missing_exception", format!("[{}]: document missing", item.id))
+                });
             };
             return Ok(Some(upsert.to_string().into_bytes()));
         };
         let Some(part) = part else {
-            return Err(Failure::new(400, "action_request_validation_exception", "Validation Failed: 1: script or doc is missing;"));
+            return Err(Failure::new(
+                400,
+                "action_request_validation_exception",
+                "Validation Failed: 1: script or doc is missing;",
+            ));
         };
         let old = self.source(shard, lookups, state.commits, present)?;
-        let old: Value = serde_json::from_slice(&old).map_err(|error| Failure::new(500, "engine_exception", error.to_string()))?;
+        let old: Value =
+            serde_json::from_slice(&old).map_err(|error| Failure::new(500, "engine_exception", error.to_string()))?;
         let mut new = old.clone();
         merge(&mut new, part);
         Ok((new != old || body.get("detect_noop") == Some(&Value::Bool(false))).then(|| new.to_string().into_bytes()))

@@ -97,14 +97,19 @@ impl From<CreateError> for Failure {
     fn from(error: CreateError) -> Self {
         match error {
             CreateError::Name(error) => Self::new(400, "invalid_index_name_exception", error.0),
-            CreateError::Exists(shard) => {
-                Self::new(400, "resource_already_exists_exception", format!("index [{}/{}] already exists", shard.name, shard.uuid))
-            }
+            CreateError::Exists(shard) => Self::new(
+                400,
+                "resource_already_exists_exception",
+                format!("index [{}/{}] already exists", shard.name, shard.uuid),
+            ),
             CreateError::Mapping(error) => Self::new(400, error.kind, error.reason),
             CreateError::TooMany => Self::new(
                 400,
                 "validation_exception",
-                format!("Validation Failed: 1: this action would add [1] shards, but this index holds its maximum of [{}] indices;", super::catalog::MAX_INDICES),
+                format!(
+                    "Validation Failed: 1: this action would add [1] shards, but this index holds its maximum of [{}] indices;",
+                    super::catalog::MAX_INDICES
+                ),
             ),
             CreateError::Failed(reason) => Self::failed(&reason),
         }
@@ -216,7 +221,11 @@ fn prepare<'a>(operation: &Operation<'a>, index: usize, target: &mut Target) -> 
     let fresh = operation.id.is_none();
     let id = match &operation.id {
         Some(id) if id.len() > MAX_ID => {
-            let reason = format!("id [{}...] is too long, must be no longer than {MAX_ID} bytes but was: {}", id.chars().take(32).collect::<String>(), id.len());
+            let reason = format!(
+                "id [{}...] is too long, must be no longer than {MAX_ID} bytes but was: {}",
+                id.chars().take(32).collect::<String>(),
+                id.len()
+            );
             return Err(Failure::new(400, "illegal_argument_exception", reason));
         }
         Some(id) if id.is_empty() => {
@@ -226,14 +235,28 @@ fn prepare<'a>(operation: &Operation<'a>, index: usize, target: &mut Target) -> 
         None => super::catalog::new_id(),
     };
     let document = match operation.verb {
-        Verb::Index | Verb::Create => parse(&mut target.working, &id, operation.source).map(Some).map_err(Failure::from),
+        Verb::Index | Verb::Create => {
+            parse(&mut target.working, &id, operation.source).map(Some).map_err(Failure::from)
+        }
         Verb::Update | Verb::Delete => Ok(None),
     };
-    Ok(Prepared { verb: operation.verb, target: index, id, fresh, source: operation.source, kind: operation.kind, document })
+    Ok(Prepared {
+        verb: operation.verb,
+        target: index,
+        id,
+        fresh,
+        source: operation.source,
+        kind: operation.kind,
+        document,
+    })
 }
 
 /// Parses a document; the mapping is extended only if it is good.
-pub(super) fn parse(mapping: &mut Arc<Mapping>, id: &str, source: &[u8]) -> Result<Box<TantivyDocument>, DocumentError> {
+pub(super) fn parse(
+    mapping: &mut Arc<Mapping>,
+    id: &str,
+    source: &[u8],
+) -> Result<Box<TantivyDocument>, DocumentError> {
     let mut extended = mapping.clone();
     let leaves = parse_document(&mut extended, id, source)?;
     let document = Box::new(schema::build(&extended, id, source, &leaves));

@@ -1,6 +1,9 @@
 //! One open Tantivy writer and its commits.
 
-use std::{sync::Arc, time::{Duration, Instant}};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tantivy::{
     IndexWriter, TantivyDocument, TantivyError,
@@ -53,7 +56,11 @@ impl OpenWriter {
             }
             index
         };
-        let options = IndexWriterOptions::builder().num_worker_threads(1).memory_budget_per_thread(memory).num_merge_threads(1).build();
+        let options = IndexWriterOptions::builder()
+            .num_worker_threads(1)
+            .memory_budget_per_thread(memory)
+            .num_merge_threads(1)
+            .build();
         let writer: IndexWriter = index.writer_with_options(options)?;
         let mut policy = LogMergePolicy::default();
         policy.set_min_num_segments(MERGE_AT);
@@ -94,7 +101,8 @@ impl OpenWriter {
         let next_seq_no = shard.state.lock().next_seq_no;
         let position = self.applied.max(shard.number + 1).max(*shard.visible.borrow());
         let payload = Payload { format: FORMAT, settings: shard.settings(), position, next_seq_no };
-        let payload = serde_json::to_string(&payload).map_err(|error| TantivyError::InternalError(error.to_string()))?;
+        let payload =
+            serde_json::to_string(&payload).map_err(|error| TantivyError::InternalError(error.to_string()))?;
         let mut prepared = self.writer.prepare_commit()?;
         prepared.set_payload(&payload);
         prepared.commit()?;

@@ -43,7 +43,11 @@ pub(crate) struct DocumentError {
 ///
 /// # Errors
 /// Not a JSON object, a value that does not fit its field, too many fields or levels.
-pub(crate) fn parse_document<'a>(mapping: &mut Arc<Mapping>, id: &str, source: &'a [u8]) -> Result<Parsed<'a>, DocumentError> {
+pub(crate) fn parse_document<'a>(
+    mapping: &mut Arc<Mapping>,
+    id: &str,
+    source: &'a [u8],
+) -> Result<Parsed<'a>, DocumentError> {
     let failed = |reason: String, cause: Option<(&'static str, String)>| DocumentError {
         kind: "document_parsing_exception",
         reason,
@@ -52,7 +56,8 @@ pub(crate) fn parse_document<'a>(mapping: &mut Arc<Mapping>, id: &str, source: &
     let text = std::str::from_utf8(source).map_err(|error| {
         failed("failed to parse".to_owned(), Some(("json_parse_exception", format!("Invalid UTF-8: {error}"))))
     })?;
-    let mut walk = Walk { mapping, id, text, path: String::new(), leaves: Vec::with_capacity(16), depth: 0, error: None };
+    let mut walk =
+        Walk { mapping, id, text, path: String::new(), leaves: Vec::with_capacity(16), depth: 0, error: None };
     let mut json = serde_json::Deserializer::from_str(text);
     let result = json.deserialize_any(Top(&mut walk)).and_then(|()| json.end());
     match (result, walk.error) {
@@ -77,7 +82,12 @@ struct Walk<'m, 'a> {
 
 impl<'a> Walk<'_, 'a> {
     /// Records why; the returned error only stops the parser.
-    fn fail<E: serde::de::Error>(&mut self, kind: &'static str, reason: String, cause: Option<(&'static str, String)>) -> E {
+    fn fail<E: serde::de::Error>(
+        &mut self,
+        kind: &'static str,
+        reason: String,
+        cause: Option<(&'static str, String)>,
+    ) -> E {
         self.error = Some(Box::new(DocumentError { kind, reason, cause }));
         E::custom("refused")
     }
@@ -168,7 +178,11 @@ impl<'a> Walk<'_, 'a> {
             } else {
                 format!("field name cannot contain only whitespace or start or end with a [.]: [{path}]")
             };
-            return Err(self.fail("document_parsing_exception", format!("[1:1] {reason}"), Some(("illegal_argument_exception", reason.clone()))));
+            return Err(self.fail(
+                "document_parsing_exception",
+                format!("[1:1] {reason}"),
+                Some(("illegal_argument_exception", reason.clone())),
+            ));
         }
         for (at, _) in path.match_indices('.') {
             if let Some(field) = self.mapping.field(&path[..at]) {
@@ -176,7 +190,10 @@ impl<'a> Walk<'_, 'a> {
                     "[1:1] failed to parse field [{}] of type [{}] in document with id '{}'. Preview of field's value: '{{…}}'",
                     field.path, field.type_name, self.id
                 );
-                let cause = format!("Can't get {} on a START_OBJECT at 1:1", if field.type_name == "text" { "text" } else { "a value" });
+                let cause = format!(
+                    "Can't get {} on a START_OBJECT at 1:1",
+                    if field.type_name == "text" { "text" } else { "a value" }
+                );
                 return Err(self.fail("document_parsing_exception", message, Some(("illegal_state_exception", cause))));
             }
         }
@@ -185,8 +202,13 @@ impl<'a> Walk<'_, 'a> {
 
     fn object<E: serde::de::Error>(&mut self) -> Result<(), E> {
         if self.depth > MAX_DEPTH {
-            let reason = format!("Limit of mapping depth [{MAX_DEPTH}] has been exceeded due to object field [{}]", self.path);
-            return Err(self.fail("document_parsing_exception", format!("[1:1] failed to parse: {reason}"), Some(("illegal_argument_exception", reason.clone()))));
+            let reason =
+                format!("Limit of mapping depth [{MAX_DEPTH}] has been exceeded due to object field [{}]", self.path);
+            return Err(self.fail(
+                "document_parsing_exception",
+                format!("[1:1] failed to parse: {reason}"),
+                Some(("illegal_argument_exception", reason.clone())),
+            ));
         }
         if self.path.is_empty() || self.mapping.is_object(&self.path) {
             return Ok(());

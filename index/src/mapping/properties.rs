@@ -144,7 +144,9 @@ impl Mapping {
             return Ok(());
         }
         if self.is_object(path) {
-            return Err(MappingError::illegal(format!("can't merge a non object mapping [{path}] with an object mapping")));
+            return Err(MappingError::illegal(format!(
+                "can't merge a non object mapping [{path}] with an object mapping"
+            )));
         }
         self.add_field(field);
         Ok(())

@@ -9,7 +9,9 @@ use serde_json::json;
 use super::*;
 
 fn parse(mapping: &mut Arc<Mapping>, source: &str) -> Result<usize, String> {
-    parse_document(mapping, "1", source.as_bytes()).map(|leaves| leaves.len()).map_err(|error| format!("{}: {}", error.kind, error.reason))
+    parse_document(mapping, "1", source.as_bytes())
+        .map(|leaves| leaves.len())
+        .map_err(|error| format!("{}: {}", error.kind, error.reason))
 }
 
 #[test]
@@ -37,11 +39,22 @@ fn maps_dynamically_as_elasticsearch_does() {
 fn coerces_and_refuses() {
     let mut mapping = Arc::new(Mapping::default());
     parse(&mut mapping, r#"{"n":5,"d":"2026-11-21","o":{"x":1},"b":true,"f":1.5}"#).unwrap();
-    for good in [r#"{"n":"7"}"#, r#"{"n":1.9}"#, r#"{"d":0}"#, r#"{"b":"false"}"#, r#"{"f":"2"}"#, r#"{"o":null}"#, r#"{"o.x":2}"#] {
+    for good in [
+        r#"{"n":"7"}"#,
+        r#"{"n":1.9}"#,
+        r#"{"d":0}"#,
+        r#"{"b":"false"}"#,
+        r#"{"f":"2"}"#,
+        r#"{"o":null}"#,
+        r#"{"o.x":2}"#,
+    ] {
         assert_eq!(parse(&mut mapping.clone(), good).err(), None, "{good}");
     }
     for (bad, part) in [
-        (r#"{"n":"x"}"#, "[1:6] failed to parse field [n] of type [long] in document with id '1'. Preview of field's value: 'x'"),
+        (
+            r#"{"n":"x"}"#,
+            "[1:6] failed to parse field [n] of type [long] in document with id '1'. Preview of field's value: 'x'",
+        ),
         (r#"{"d":"yesterday"}"#, "failed to parse field [d] of type [date]"),
         (r#"{"o":"text"}"#, "object mapping for [o] tried to parse field [o] as object, but found a concrete value"),
         (r#"{"n":{"x":1}}"#, "failed to parse field [n] of type [long]"),

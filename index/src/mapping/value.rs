@@ -51,7 +51,13 @@ impl Scalar<'_> {
             Self::Bool(_) => (Kind::Boolean, "boolean"),
         };
         let text = kind == Kind::Text;
-        Field { path: Arc::from(path), kind, type_name, keyword: text, ignore_above: text.then_some(DYNAMIC_IGNORE_ABOVE) }
+        Field {
+            path: Arc::from(path),
+            kind,
+            type_name,
+            keyword: text,
+            ignore_above: text.then_some(DYNAMIC_IGNORE_ABOVE),
+        }
     }
 }
 
@@ -73,8 +79,12 @@ pub(crate) fn convert<'a>(field: &Field, ordinal: u32, scalar: Scalar<'a>) -> Re
 fn long(field: &Field, scalar: Scalar<'_>) -> Result<i64, Cause> {
     let out_of_range = |text: String| {
         Cause::illegal(match field.type_name {
-            "long" | "unsigned_long" => format!("Numeric value ({text}) out of range of long (-9223372036854775808 - 9223372036854775807)"),
-            other => format!("Value [{text}] is out of range for {}", if other == "integer" { "an integer" } else { other }),
+            "long" | "unsigned_long" => {
+                format!("Numeric value ({text}) out of range of long (-9223372036854775808 - 9223372036854775807)")
+            }
+            other => {
+                format!("Value [{text}] is out of range for {}", if other == "integer" { "an integer" } else { other })
+            }
         })
     };
     let value = match scalar {
@@ -112,12 +122,12 @@ fn double(scalar: Scalar<'_>) -> Result<f64, Cause> {
         Scalar::Int(value) => Ok(value as f64),
         Scalar::Big(value) => Ok(value as f64),
         Scalar::Float(value) => Ok(value),
-        Scalar::Str(text) => text
-            .trim()
-            .parse::<f64>()
-            .ok()
-            .filter(|value| value.is_finite())
-            .ok_or_else(|| Cause { kind: "number_format_exception", reason: format!("For input string: \"{text}\"") }),
+        Scalar::Str(text) => {
+            text.trim().parse::<f64>().ok().filter(|value| value.is_finite()).ok_or_else(|| Cause {
+                kind: "number_format_exception",
+                reason: format!("For input string: \"{text}\""),
+            })
+        }
         Scalar::Bool(value) => Err(not_numeric(value)),
     }
 }
@@ -134,7 +144,10 @@ fn boolean(scalar: &Scalar<'_>) -> Result<bool, Cause> {
         Scalar::Bool(value) => Ok(*value),
         Scalar::Str(text) if matches!(text.as_ref(), "true") => Ok(true),
         Scalar::Str(text) if matches!(text.as_ref(), "false" | "") => Ok(false),
-        other => Err(Cause::illegal(format!("Failed to parse value [{}] as only [true] or [false] are allowed.", other.preview()))),
+        other => Err(Cause::illegal(format!(
+            "Failed to parse value [{}] as only [true] or [false] are allowed.",
+            other.preview()
+        ))),
     }
 }
 
@@ -147,9 +160,7 @@ fn date(scalar: &Scalar<'_>) -> Result<i64, Cause> {
     };
     match scalar {
         Scalar::Int(value) => Ok(*value),
-        Scalar::Str(text) => {
-            date::parse(text, Round::Down).or_else(|| date::parse_slashes(text)).ok_or_else(bad)
-        }
+        Scalar::Str(text) => date::parse(text, Round::Down).or_else(|| date::parse_slashes(text)).ok_or_else(bad),
         Scalar::Float(value) => truncate(*value).ok_or_else(bad),
         Scalar::Big(_) | Scalar::Bool(_) => Err(bad()),
     }

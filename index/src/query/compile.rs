@@ -6,8 +6,8 @@ use serde_json::Value;
 use tantivy::{
     Term,
     query::{
-        AllQuery, BooleanQuery, BoostQuery, ConstScoreQuery, DisjunctionMaxQuery, EmptyQuery, ExistsQuery, FastFieldRangeQuery, Occur, PhrasePrefixQuery,
-        PhraseQuery, Query as Compiled, TermQuery, TermSetQuery,
+        AllQuery, BooleanQuery, BoostQuery, ConstScoreQuery, DisjunctionMaxQuery, EmptyQuery, ExistsQuery,
+        FastFieldRangeQuery, Occur, PhrasePrefixQuery, PhraseQuery, Query as Compiled, TermQuery, TermSetQuery,
     },
     schema::IndexRecordOption,
 };
@@ -52,15 +52,21 @@ impl Compiler<'_> {
             Query::Phrase { field, text, prefix, slop } => self.phrase(field, text, *prefix, *slop)?,
             Query::MultiMatch { fields, text, and, phrase } => self.multi_match(fields, text, *and, *phrase)?,
             Query::Term { field, value, insensitive: false } => self.term(field, value)?,
-            Query::Term { field, value, insensitive: true } => self.wild(field, &expand::escape_wildcards(&plain(value)), true),
+            Query::Term { field, value, insensitive: true } => {
+                self.wild(field, &expand::escape_wildcards(&plain(value)), true)
+            }
             Query::Terms { field, values } => self.terms(field, values)?,
             Query::Range { field, from, to } => self.range(field, from, to)?,
             Query::Exists { field } => self.exists(field),
             Query::Ids(ids) => constant(TermSetQuery::new(ids.iter().map(|id| schema::id_term(id)))),
-            Query::Prefix { field, value, insensitive } => self.wild(field, &format!("{}*", expand::escape_wildcards(value)), *insensitive),
+            Query::Prefix { field, value, insensitive } => {
+                self.wild(field, &format!("{}*", expand::escape_wildcards(value)), *insensitive)
+            }
             Query::Wildcard { field, pattern, insensitive } => self.wild(field, pattern, *insensitive),
             Query::Regexp { field, pattern } => self.regexp(field, pattern)?,
-            Query::Bool { must, should, filter, must_not, minimum } => self.boolean(must, should, filter, must_not, *minimum)?,
+            Query::Bool { must, should, filter, must_not, minimum } => {
+                self.boolean(must, should, filter, must_not, *minimum)?
+            }
             Query::Constant(inner) => Box::new(ConstScoreQuery::new(self.compile(inner)?, 1.0)),
             Query::Boost(inner, boost) => Box::new(BoostQuery::new(self.compile(inner)?, *boost)),
         })
@@ -70,7 +76,14 @@ impl Compiler<'_> {
         schema::fields()
     }
 
-    fn boolean(&self, must: &[Query], should: &[Query], filter: &[Query], must_not: &[Query], minimum: Option<usize>) -> Made {
+    fn boolean(
+        &self,
+        must: &[Query],
+        should: &[Query],
+        filter: &[Query],
+        must_not: &[Query],
+        minimum: Option<usize>,
+    ) -> Made {
         let mut clauses = Vec::with_capacity(must.len() + should.len() + filter.len() + must_not.len() + 1);
         for query in must {
             clauses.push((Occur::Must, self.compile(query)?));
@@ -98,7 +111,8 @@ impl Compiler<'_> {
     fn match_field(&self, field: &str, text: &Value, and: bool) -> Made {
         match self.mapping.resolve(field) {
             Some(Target::Text(path)) => {
-                let mut terms: Vec<Term> = analyze(&plain(text)).into_iter().map(|(_, word)| text_term(&path, &word)).collect();
+                let mut terms: Vec<Term> =
+                    analyze(&plain(text)).into_iter().map(|(_, word)| text_term(&path, &word)).collect();
                 if terms.len() == 1 {
                     return Ok(terms.pop().map_or_else(empty, |term| scored(term)));
                 }
@@ -111,9 +125,14 @@ impl Compiler<'_> {
 
     fn phrase(&self, field: &str, text: &str, prefix: bool, slop: u32) -> Made {
         let Some(Target::Text(path)) = self.mapping.resolve(field) else {
-            return if prefix { Ok(self.wild(field, &format!("{}*", expand::escape_wildcards(text)), false)) } else { self.term(field, &Value::String(text.to_owned())) };
+            return if prefix {
+                Ok(self.wild(field, &format!("{}*", expand::escape_wildcards(text)), false))
+            } else {
+                self.term(field, &Value::String(text.to_owned()))
+            };
         };
-        let words: Vec<(usize, Term)> = analyze(text).into_iter().map(|(position, word)| (position, text_term(&path, &word))).collect();
+        let words: Vec<(usize, Term)> =
+            analyze(text).into_iter().map(|(position, word)| (position, text_term(&path, &word))).collect();
         Ok(match (words.as_slice(), prefix) {
             ([], _) => empty(),
             ([(_, term)], false) => scored(term.clone()),
@@ -145,7 +164,11 @@ impl Compiler<'_> {
         let all = names.iter().any(|name| name.contains('*'));
         let mut queries = Vec::new();
         for field in self.expand(names) {
-            let made = if phrase { self.phrase(&field, text, false, 0) } else { self.match_field(&field, &Value::String(text.to_owned()), and) };
+            let made = if phrase {
+                self.phrase(&field, text, false, 0)
+            } else {
+                self.match_field(&field, &Value::String(text.to_owned()), and)
+            };
             match made {
                 Ok(query) => queries.push(query),
                 // Over all fields a value that cannot be of a field's type is just not there.
@@ -160,9 +183,17 @@ impl Compiler<'_> {
         Ok(match self.mapping.resolve(field) {
             None => empty(),
             Some(Target::Id) => constant(TermQuery::new(schema::id_term(&plain(value)), IndexRecordOption::Basic)),
-            Some(Target::Index) => if crate::engine::matches(&plain(value), self.index) { constant(AllQuery) } else { empty() },
+            Some(Target::Index) => {
+                if crate::engine::matches(&plain(value), self.index) {
+                    constant(AllQuery)
+                } else {
+                    empty()
+                }
+            }
             Some(Target::Text(path)) => scored(text_term(&path, &plain(value))),
-            Some(Target::Keyword(path)) => Box::new(TermQuery::new(keyword_term(&path, &plain(value)), IndexRecordOption::Basic)),
+            Some(Target::Keyword(path)) => {
+                Box::new(TermQuery::new(keyword_term(&path, &plain(value)), IndexRecordOption::Basic))
+            }
             Some(target @ (Target::Number(..) | Target::SeqNo)) => {
                 let bound = Bound::Included(value.clone());
                 self.number_range(field, &target, &bound, &bound)?
@@ -173,10 +204,15 @@ impl Compiler<'_> {
     fn terms(&self, field: &str, values: &[Value]) -> Made {
         Ok(match self.mapping.resolve(field) {
             Some(Target::Id) => constant(TermSetQuery::new(values.iter().map(|value| schema::id_term(&plain(value))))),
-            Some(Target::Keyword(path)) => constant(TermSetQuery::new(values.iter().map(|value| keyword_term(&path, &plain(value))))),
-            Some(Target::Text(path)) => constant(TermSetQuery::new(values.iter().map(|value| text_term(&path, &plain(value))))),
+            Some(Target::Keyword(path)) => {
+                constant(TermSetQuery::new(values.iter().map(|value| keyword_term(&path, &plain(value)))))
+            }
+            Some(Target::Text(path)) => {
+                constant(TermSetQuery::new(values.iter().map(|value| text_term(&path, &plain(value)))))
+            }
             _ => {
-                let clauses: Result<Vec<_>, QueryError> = values.iter().map(|value| Ok((Occur::Should, self.term(field, value)?))).collect();
+                let clauses: Result<Vec<_>, QueryError> =
+                    values.iter().map(|value| Ok((Occur::Should, self.term(field, value)?))).collect();
                 constant(BooleanQuery::new(clauses?))
             }
         })
@@ -214,7 +250,10 @@ impl Compiler<'_> {
             let bound = |bound: &Bound<Value>| try_map(bound, |value| self.double(field, value));
             let number = |value: f64| typed(path, |term| term.append_type_and_fast_value(value));
             let (from, to) = (bound(from)?, bound(to)?);
-            return Ok(constant(FastFieldRangeQuery::new(map(&from, |value| number(*value)), map(&to, |value| number(*value)))));
+            return Ok(constant(FastFieldRangeQuery::new(
+                map(&from, |value| number(*value)),
+                map(&to, |value| number(*value)),
+            )));
         }
         // Whole numbers: closed bounds, so that fractions and incomplete dates round the right way.
         let low = match from {
@@ -254,13 +293,18 @@ impl Compiler<'_> {
             (Kind::Boolean, value) => match plain(value).as_str() {
                 "true" => Ok(same(1)),
                 "false" | "" => Ok(same(0)),
-                other => Err(self.unreadable(field, &format!("Can't parse boolean value [{other}], expected [true] or [false]"))),
+                other => {
+                    Err(self
+                        .unreadable(field, &format!("Can't parse boolean value [{other}], expected [true] or [false]")))
+                }
             },
             (Kind::Date, Value::String(text)) => match date::math::parse_math(text, self.now, round) {
                 Some(ms) => Ok(same(ms)),
                 None => Err(QueryError {
                     kind: "parse_exception",
-                    reason: format!("failed to parse date field [{text}] with format [strict_date_optional_time||epoch_millis]"),
+                    reason: format!(
+                        "failed to parse date field [{text}] with format [strict_date_optional_time||epoch_millis]"
+                    ),
                 }),
             },
             (_, value) => {
@@ -288,7 +332,10 @@ impl Compiler<'_> {
                     if keyword {
                         any.push(Box::new(ExistsQuery::new(schema::keyword_column(path), false)));
                     }
-                    any.push(Box::new(TermQuery::new(Term::from_field_text(Self::fields().long, path), IndexRecordOption::Basic)));
+                    any.push(Box::new(TermQuery::new(
+                        Term::from_field_text(Self::fields().long, path),
+                        IndexRecordOption::Basic,
+                    )));
                 }
                 Kind::Keyword => any.push(Box::new(ExistsQuery::new(schema::keyword_column(path), false))),
                 _ => any.push(Box::new(ExistsQuery::new(schema::number_column(path), false))),
@@ -319,7 +366,9 @@ impl Compiler<'_> {
         }
         match self.mapping.resolve(field) {
             // Text is in lower case; query_string lower-cases its patterns there.
-            Some(Target::Text(path)) => expand::wildcard(Self::fields().text, &path, &pattern.to_lowercase(), insensitive),
+            Some(Target::Text(path)) => {
+                expand::wildcard(Self::fields().text, &path, &pattern.to_lowercase(), insensitive)
+            }
             Some(Target::Keyword(path)) => expand::wildcard(Self::fields().keyword, &path, pattern, insensitive),
             Some(Target::Number(path, _)) if pattern == "*" => self.exists(&path),
             _ => empty(),
@@ -332,7 +381,9 @@ impl Compiler<'_> {
             Some(Target::Keyword(path)) => (Self::fields().keyword, path),
             _ => return Ok(empty()),
         };
-        expand::regexp(tantivy_field, &path, pattern).ok_or_else(|| QueryError::shard(format!("failed to create query: cannot read regular expression [{pattern}]")))
+        expand::regexp(tantivy_field, &path, pattern).ok_or_else(|| {
+            QueryError::shard(format!("failed to create query: cannot read regular expression [{pattern}]"))
+        })
     }
 }
 

@@ -16,14 +16,20 @@ pub(crate) fn parse(json: &Value) -> Result<Query, QueryError> {
 
 fn nested(json: &Value, depth: usize) -> Result<Query, QueryError> {
     if depth > MAX_DEPTH {
-        return Err(QueryError::illegal(format!("The nested depth of the query exceeds the maximum nested depth for queries set in [indices.query.bool.max_nested_depth] [{MAX_DEPTH}]")));
+        return Err(QueryError::illegal(format!(
+            "The nested depth of the query exceeds the maximum nested depth for queries set in [indices.query.bool.max_nested_depth] [{MAX_DEPTH}]"
+        )));
     }
-    let object = json.as_object().ok_or_else(|| QueryError::parsing("[_na] query malformed, must start with start_object"))?;
+    let object =
+        json.as_object().ok_or_else(|| QueryError::parsing("[_na] query malformed, must start with start_object"))?;
     let mut entries = object.iter();
     let (Some((name, body)), None) = (entries.next(), entries.next()) else {
         let reason = match object.keys().nth(1) {
             None => "query malformed, empty clause found".to_owned(),
-            Some(second) => format!("[{}] malformed query, expected [END_OBJECT] but found [FIELD_NAME]: [{second}]", object.keys().next().map_or("", String::as_str)),
+            Some(second) => format!(
+                "[{}] malformed query, expected [END_OBJECT] but found [FIELD_NAME]: [{second}]",
+                object.keys().next().map_or("", String::as_str)
+            ),
         };
         return Err(if object.is_empty() { QueryError::illegal(reason) } else { QueryError::parsing(reason) });
     };
@@ -37,7 +43,12 @@ fn nested(json: &Value, depth: usize) -> Result<Query, QueryError> {
         "match_phrase" | "match_phrase_prefix" => {
             let (field, options, text) = field_query(name, body, "query")?;
             let slop = options.and_then(|options| options.get("slop")).and_then(Value::as_u64).unwrap_or(0);
-            Query::Phrase { field, text: plain(&text), prefix: name == "match_phrase_prefix", slop: u32::try_from(slop).unwrap_or(u32::MAX) }
+            Query::Phrase {
+                field,
+                text: plain(&text),
+                prefix: name == "match_phrase_prefix",
+                slop: u32::try_from(slop).unwrap_or(u32::MAX),
+            }
         }
         "multi_match" => multi_match(body)?,
         "term" => {
@@ -51,7 +62,9 @@ fn nested(json: &Value, depth: usize) -> Result<Query, QueryError> {
         "range" => range(body)?,
         "exists" => {
             let field = body.get("field").and_then(Value::as_str);
-            Query::Exists { field: field.ok_or_else(|| QueryError::parsing("[exists] must be provided with a [field]"))?.to_owned() }
+            Query::Exists {
+                field: field.ok_or_else(|| QueryError::parsing("[exists] must be provided with a [field]"))?.to_owned(),
+            }
         }
         "ids" => {
             let values = body.get("values").map(strings).transpose()?.unwrap_or_default();
@@ -62,7 +75,15 @@ fn nested(json: &Value, depth: usize) -> Result<Query, QueryError> {
             Query::Prefix { field, value: plain(&value), insensitive: insensitive(options) }
         }
         "wildcard" => {
-            let key = if body.as_object().and_then(|body| body.values().next()).is_some_and(|inner| inner.get("wildcard").is_some()) { "wildcard" } else { "value" };
+            let key = if body
+                .as_object()
+                .and_then(|body| body.values().next())
+                .is_some_and(|inner| inner.get("wildcard").is_some())
+            {
+                "wildcard"
+            } else {
+                "value"
+            };
             let (field, options, value) = field_query(name, body, key)?;
             Query::Wildcard { field, pattern: plain(&value), insensitive: insensitive(options) }
         }
@@ -72,30 +93,44 @@ fn nested(json: &Value, depth: usize) -> Result<Query, QueryError> {
         }
         "bool" => boolean(body, depth)?,
         "constant_score" => {
-            let filter = body.get("filter").ok_or_else(|| QueryError::parsing("[constant_score] requires a 'filter' element"))?;
+            let filter = body
+                .get("filter")
+                .ok_or_else(|| QueryError::parsing("[constant_score] requires a 'filter' element"))?;
             Query::Constant(Box::new(nested(filter, depth + 1)?))
         }
         "query_string" | "simple_query_string" => query_string(body)?,
         other => return Err(QueryError::parsing(format!("unknown query [{other}]"))),
     };
-    let options = body.as_object().map(|body| if body.contains_key("boost") { body } else { body.values().next().and_then(Value::as_object).unwrap_or(body) });
+    let options = body.as_object().map(|body| {
+        if body.contains_key("boost") { body } else { body.values().next().and_then(Value::as_object).unwrap_or(body) }
+    });
     match options.and_then(|options| options.get("boost")).and_then(Value::as_f64) {
         #[allow(clippy::cast_possible_truncation)]
         Some(boost) if boost >= 0.0 && boost.is_finite() => Ok(Query::Boost(Box::new(query), boost as f32)),
-        Some(boost) => Err(QueryError::illegal(format!("negative [boost] are not allowed in [{name}], use a value between 0 and 1 to deboost [{boost}]"))),
+        Some(boost) => Err(QueryError::illegal(format!(
+            "negative [boost] are not allowed in [{name}], use a value between 0 and 1 to deboost [{boost}]"
+        ))),
         None => Ok(query),
     }
 }
 
 /// `{"field": value}` or `{"field": {"query": value, …}}`.
-fn field_query<'a>(name: &str, body: &'a Value, key: &str) -> Result<(String, Option<&'a Map<String, Value>>, Value), QueryError> {
-    let body = body.as_object().ok_or_else(|| QueryError::parsing(format!("[{name}] query malformed, no start_object after query name")))?;
+fn field_query<'a>(
+    name: &str,
+    body: &'a Value,
+    key: &str,
+) -> Result<(String, Option<&'a Map<String, Value>>, Value), QueryError> {
+    let body = body
+        .as_object()
+        .ok_or_else(|| QueryError::parsing(format!("[{name}] query malformed, no start_object after query name")))?;
     let mut fields = body.iter().filter(|(field, _)| !matches!(field.as_str(), "boost" | "_name"));
     let Some((field, inner)) = fields.next() else {
         return Err(QueryError::parsing(format!("No field specified for {name} query")));
     };
     if let Some((second, _)) = fields.next() {
-        return Err(QueryError::parsing(format!("[{name}] query doesn't support multiple fields, found [{field}] and [{second}]")));
+        return Err(QueryError::parsing(format!(
+            "[{name}] query doesn't support multiple fields, found [{field}] and [{second}]"
+        )));
     }
     match inner {
         Value::Object(options) => match options.get(key) {
@@ -117,7 +152,9 @@ pub(super) fn plain(value: &Value) -> String {
 
 fn strings(value: &Value) -> Result<Vec<String>, QueryError> {
     match value {
-        Value::Array(values) if values.len() > MAX_CLAUSES => Err(QueryError::illegal(format!("more than [{MAX_CLAUSES}] terms"))),
+        Value::Array(values) if values.len() > MAX_CLAUSES => {
+            Err(QueryError::illegal(format!("more than [{MAX_CLAUSES}] terms")))
+        }
         Value::Array(values) => Ok(values.iter().map(plain).collect()),
         other => Ok(vec![plain(other)]),
     }
@@ -128,7 +165,10 @@ fn is_and(options: Option<&Map<String, Value>>, key: &str) -> Result<bool, Query
         None => Ok(false),
         Some(operator) if operator.eq_ignore_ascii_case("and") => Ok(true),
         Some(operator) if operator.eq_ignore_ascii_case("or") => Ok(false),
-        Some(other) => Err(QueryError::illegal(format!("No enum constant org.elasticsearch.index.query.Operator.{}", other.to_uppercase()))),
+        Some(other) => Err(QueryError::illegal(format!(
+            "No enum constant org.elasticsearch.index.query.Operator.{}",
+            other.to_uppercase()
+        ))),
     }
 }
 
@@ -150,18 +190,25 @@ fn terms(body: &Value) -> Result<Query, QueryError> {
     match (fields.next(), fields.next()) {
         (Some((field, Value::Array(values))), None) => {
             if values.len() > MAX_CLAUSES {
-                return Err(QueryError::illegal(format!("The number of terms [{}] used in the Terms Query request has exceeded the allowed maximum of [{MAX_CLAUSES}].", values.len())));
+                return Err(QueryError::illegal(format!(
+                    "The number of terms [{}] used in the Terms Query request has exceeded the allowed maximum of [{MAX_CLAUSES}].",
+                    values.len()
+                )));
             }
             Ok(Query::Terms { field: field.clone(), values: values.clone() })
         }
         (Some((field, _)), None) => Err(QueryError::parsing(format!("[terms] query does not support [{field}]"))),
-        (None, _) => Err(QueryError::parsing("[terms] query requires a field name, followed by array of terms or a document lookup specification")),
+        (None, _) => Err(QueryError::parsing(
+            "[terms] query requires a field name, followed by array of terms or a document lookup specification",
+        )),
         _ => Err(QueryError::parsing("[terms] query does not support multiple fields")),
     }
 }
 
 fn range(body: &Value) -> Result<Query, QueryError> {
-    let body = body.as_object().ok_or_else(|| QueryError::parsing("[range] query malformed, no start_object after query name"))?;
+    let body = body
+        .as_object()
+        .ok_or_else(|| QueryError::parsing("[range] query malformed, no start_object after query name"))?;
     let mut fields = body.iter().filter(|(field, _)| !matches!(field.as_str(), "boost" | "_name"));
     let (Some((field, Value::Object(options))), None) = (fields.next(), fields.next()) else {
         return Err(QueryError::parsing("[range] query malformed: one field with an object is expected"));
@@ -194,9 +241,13 @@ fn range(body: &Value) -> Result<Query, QueryError> {
 }
 
 fn boolean(body: &Value, depth: usize) -> Result<Query, QueryError> {
-    let body = body.as_object().ok_or_else(|| QueryError::parsing("[bool] query malformed, no start_object after query name"))?;
+    let body = body
+        .as_object()
+        .ok_or_else(|| QueryError::parsing("[bool] query malformed, no start_object after query name"))?;
     let clauses = |value: &Value| match value {
-        Value::Array(clauses) if clauses.len() > MAX_CLAUSES => Err(QueryError::illegal(format!("maxClauseCount is set to {MAX_CLAUSES}"))),
+        Value::Array(clauses) if clauses.len() > MAX_CLAUSES => {
+            Err(QueryError::illegal(format!("maxClauseCount is set to {MAX_CLAUSES}")))
+        }
         Value::Array(clauses) => clauses.iter().map(|clause| nested(clause, depth + 1)).collect(),
         Value::Null => Ok(Vec::new()),
         clause => Ok(vec![nested(clause, depth + 1)?]),
@@ -234,7 +285,10 @@ fn minimum_should_match(value: &Value, clauses: usize) -> Result<usize, QueryErr
 }
 
 fn query_string(body: &Value) -> Result<Query, QueryError> {
-    let text = body.get("query").and_then(Value::as_str).ok_or_else(|| QueryError::parsing("[query_string] must be provided with a [query]"))?;
+    let text = body
+        .get("query")
+        .and_then(Value::as_str)
+        .ok_or_else(|| QueryError::parsing("[query_string] must be provided with a [query]"))?;
     let mut fields = body.get("fields").map(strings).transpose()?.unwrap_or_default();
     if let Some(field) = body.get("default_field") {
         fields.push(plain(field));

@@ -35,7 +35,8 @@ impl TermRange {
     pub(super) fn new(field: Field, path: &str, from: Bound<Term>, to: Bound<Term>) -> Self {
         let base = string_prefix(field, path);
         let bytes = |bound: Bound<Term>| bound.map(|term| term.serialized_value_bytes().to_vec());
-        let or = |bound: Bound<Vec<u8>>, open: Bound<Vec<u8>>| if matches!(bound, Bound::Unbounded) { open } else { bound };
+        let or =
+            |bound: Bound<Vec<u8>>, open: Bound<Vec<u8>>| if matches!(bound, Bound::Unbounded) { open } else { bound };
         Self {
             field,
             from: or(bytes(from), Bound::Included(base.clone())),
@@ -133,7 +134,11 @@ pub(super) fn wildcard(field: Field, path: &str, pattern: &str, insensitive: boo
 
 /// A regular expression over whole values; `None` if it is none or too large.
 pub(super) fn regexp(field: Field, path: &str, pattern: &str) -> Option<Box<dyn Query>> {
-    let regex = regex::RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(1 << 20).dfa_size_limit(1 << 20).build().ok()?;
+    let regex = regex::RegexBuilder::new(&format!("^(?:{pattern})$"))
+        .size_limit(1 << 20)
+        .dfa_size_limit(1 << 20)
+        .build()
+        .ok()?;
     let test: Test = Arc::new(move |value: &[u8]| std::str::from_utf8(value).is_ok_and(|text| regex.is_match(text)));
     Some(Box::new(TermRange::tested(field, path, "", test)))
 }

@@ -62,7 +62,9 @@ impl Parser<'_> {
     /// An operator word, followed by what ends a word.
     fn word(&mut self, word: &str) -> bool {
         let rest = self.text.get(self.at..).unwrap_or_default();
-        let found = rest.strip_prefix(word).is_some_and(|after| after.chars().next().is_none_or(|c| c.is_whitespace() || c == '('));
+        let found = rest
+            .strip_prefix(word)
+            .is_some_and(|after| after.chars().next().is_none_or(|c| c.is_whitespace() || c == '('));
         if found {
             self.at += word.len();
         }
@@ -150,7 +152,8 @@ impl Parser<'_> {
             None => self.clauses()?,
             Some(field) => {
                 let fields = [field];
-                let mut inner = Parser { text: self.text, at: self.at, fields: &fields, and: self.and, depth: self.depth };
+                let mut inner =
+                    Parser { text: self.text, at: self.at, fields: &fields, and: self.and, depth: self.depth };
                 let query = inner.clauses()?;
                 self.at = inner.at;
                 query
@@ -199,12 +202,17 @@ impl Parser<'_> {
             Some(field) if field == "*" && text == "*" => Query::All,
             Some(field) if text == "*" => Query::Exists { field },
             Some(field) if wild => Query::Wildcard { field, pattern: text, insensitive: false },
-            Some(field) if field.contains('*') => Query::MultiMatch { fields: vec![field], text, and: true, phrase: false },
+            Some(field) if field.contains('*') => {
+                Query::MultiMatch { fields: vec![field], text, and: true, phrase: false }
+            }
             Some(field) => Query::Match { field, text: Value::String(text), and: self.and },
             None if text == "*" => Query::All,
             None if wild => {
                 let fields = if self.fields.is_empty() { vec!["*".to_owned()] } else { self.fields.to_vec() };
-                let should = fields.into_iter().map(|field| Query::Wildcard { field, pattern: text.clone(), insensitive: false }).collect();
+                let should = fields
+                    .into_iter()
+                    .map(|field| Query::Wildcard { field, pattern: text.clone(), insensitive: false })
+                    .collect();
                 Query::Bool { must: vec![], should, filter: vec![], must_not: vec![], minimum: None }
             }
             None => self.everywhere(text, false),

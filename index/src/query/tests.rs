@@ -20,7 +20,10 @@ fn reads_lucene_syntax() {
     assert_eq!(
         lucene("level:error AND service:\"check out\""),
         Query::Bool {
-            must: vec![term("level", "error"), Query::Phrase { field: "service".into(), text: "check out".into(), prefix: false, slop: 0 }],
+            must: vec![
+                term("level", "error"),
+                Query::Phrase { field: "service".into(), text: "check out".into(), prefix: false, slop: 0 }
+            ],
             should: vec![],
             filter: vec![],
             must_not: vec![],
@@ -29,10 +32,22 @@ fn reads_lucene_syntax() {
     );
     assert_eq!(
         lucene("a:1 NOT b:2"),
-        Query::Bool { must: vec![], should: vec![term("a", "1")], filter: vec![], must_not: vec![term("b", "2")], minimum: None }
+        Query::Bool {
+            must: vec![],
+            should: vec![term("a", "1")],
+            filter: vec![],
+            must_not: vec![term("b", "2")],
+            minimum: None
+        }
     );
-    assert_eq!(lucene("n:[1 TO 5}"), Query::Range { field: "n".into(), from: Bound::Included(json!("1")), to: Bound::Excluded(json!("5")) });
-    assert_eq!(lucene("n:>=5"), Query::Range { field: "n".into(), from: Bound::Included(json!("5")), to: Bound::Unbounded });
+    assert_eq!(
+        lucene("n:[1 TO 5}"),
+        Query::Range { field: "n".into(), from: Bound::Included(json!("1")), to: Bound::Excluded(json!("5")) }
+    );
+    assert_eq!(
+        lucene("n:>=5"),
+        Query::Range { field: "n".into(), from: Bound::Included(json!("5")), to: Bound::Unbounded }
+    );
     assert_eq!(lucene("_exists_:a"), Query::Exists { field: "a".into() });
     assert_eq!(lucene("*"), Query::All);
     assert_eq!(lucene("*:*"), Query::All);
@@ -53,7 +68,13 @@ fn any_query_string_ends() {
     let mut seed = fastrand::Rng::with_seed(7);
     for _ in 0..20_000 {
         let length = seed.usize(..12);
-        let text: String = (0..length).map(|_| *seed.choice(&['a', ':', '"', '(', ')', '[', ']', ' ', '*', '\\', '+', '-', '>', '~', '^', 'é', '!']).unwrap()).collect();
+        let text: String = (0..length)
+            .map(|_| {
+                *seed
+                    .choice(&['a', ':', '"', '(', ')', '[', ']', ' ', '*', '\\', '+', '-', '>', '~', '^', 'é', '!'])
+                    .unwrap()
+            })
+            .collect();
         let _ = lucene::parse(&text, &[], seed.bool());
     }
 }
@@ -62,7 +83,14 @@ fn any_query_string_ends() {
 fn reads_and_refuses_dsl() {
     assert!(parse(&json!({"bool": {"must": {"match": {"a": "b"}}, "should": [{"term": {"c": 1}}], "minimum_should_match": "50%"}})).is_ok());
     assert_eq!(parse(&json!({"bogus": {}})).unwrap_err().reason, "unknown query [bogus]");
-    for bad in [json!({}), json!({"term": {"a": [1]}}), json!({"term": {"a": 1, "b": 2}}), json!({"range": {"a": {"bogus": 1}}}), json!({"terms": {"a": 1}}), json!([])] {
+    for bad in [
+        json!({}),
+        json!({"term": {"a": [1]}}),
+        json!({"term": {"a": 1, "b": 2}}),
+        json!({"range": {"a": {"bogus": 1}}}),
+        json!({"terms": {"a": 1}}),
+        json!([]),
+    ] {
         assert!(parse(&bad).is_err(), "{bad}");
     }
     let mut deep = json!({"match_all": {}});

@@ -16,7 +16,8 @@ use super::{Call, PATIENCE, Rest, failure, reply::Reply};
 pub(super) async fn read(rest: &Arc<Rest>, request: Request) -> Result<(Call, Option<OwnedSemaphorePermit>), Reply> {
     let (parts, body) = request.into_parts();
     let limit = rest.engine.options.max_body_bytes;
-    let announced = parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let announced =
+        parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     if announced.is_some_and(|length| length > limit) {
         return Err(too_large());
     }
@@ -28,7 +29,8 @@ pub(super) async fn read(rest: &Arc<Rest>, request: Request) -> Result<(Call, Op
         let gzip = parts.headers.get(header::CONTENT_ENCODING).is_some_and(|value| value == "gzip");
         // A compressed body may grow to the limit.
         room = Some(take_room(rest, if gzip { limit } else { expected }).await?);
-        bytes = to_bytes(Body::new(body), usize::try_from(limit).unwrap_or(usize::MAX)).await.map_err(|_| too_large())?;
+        bytes =
+            to_bytes(Body::new(body), usize::try_from(limit).unwrap_or(usize::MAX)).await.map_err(|_| too_large())?;
         if gzip {
             bytes = tokio::task::spawn_blocking(move || inflate(&bytes, limit)).await.map_err(|_| too_large())??;
         }
@@ -62,7 +64,9 @@ fn inflate(bytes: &[u8], limit: u64) -> Result<Bytes, Reply> {
     match read {
         Ok(length) if length as u64 > limit => Err(too_large()),
         Ok(_) => Ok(out.into()),
-        Err(error) => Err(failure::error(400, "illegal_argument_exception", &format!("cannot decompress the body: {error}"))),
+        Err(error) => {
+            Err(failure::error(400, "illegal_argument_exception", &format!("cannot decompress the body: {error}")))
+        }
     }
 }
 
@@ -71,7 +75,10 @@ fn check_media_type(headers: &HeaderMap) -> Result<(), Reply> {
     let media = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let known = matches!(
         media.as_str(),
-        "application/json" | "application/x-ndjson" | "application/vnd.elasticsearch+json" | "application/vnd.elasticsearch+x-ndjson"
+        "application/json"
+            | "application/x-ndjson"
+            | "application/vnd.elasticsearch+json"
+            | "application/vnd.elasticsearch+x-ndjson"
     );
     if known {
         return Ok(());

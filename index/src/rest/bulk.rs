@@ -41,7 +41,9 @@ pub(super) async fn bulk(rest: &Arc<Rest>, index: Option<&str>, call: &Call) -> 
     let started = clock::now();
     let index = index.map(str::to_owned);
     let body: Bytes = call.body.clone();
-    let bulk = rest.work(move |rest| -> Result<Bulk, Reply> { Ok(rest.engine.bulk(parse(&body, index.as_deref())?)) }).await??;
+    let bulk = rest
+        .work(move |rest| -> Result<Bulk, Reply> { Ok(rest.engine.bulk(parse(&body, index.as_deref())?)) })
+        .await??;
     finish(rest, &bulk, call.param("refresh")).await?;
     let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let errors = bulk.outcomes.iter().any(|outcome| outcome.result.is_err());
@@ -60,7 +62,9 @@ pub(super) async fn finish(rest: &Arc<Rest>, bulk: &Bulk, refresh: Option<&str>)
     for shard in &bulk.shards {
         let written = rest.engine.written(shard);
         let visible = tokio::time::timeout(Duration::from_secs(60), rest.engine.wait_visible(shard, written)).await;
-        visible.map_err(|_| failure::rejected("the refresh takes too long"))?.map_err(|reason| failure::unavailable(&reason))?;
+        visible
+            .map_err(|_| failure::rejected("the refresh takes too long"))?
+            .map_err(|reason| failure::unavailable(&reason))?;
     }
     Ok(())
 }
@@ -95,7 +99,11 @@ fn parse<'a>(body: &'a [u8], default: Option<&'a str>) -> Result<Vec<Operation<'
         operations.push(operation(verb, meta, source.strip_suffix(b"\r").unwrap_or(source), default)?);
     }
     if operations.is_empty() {
-        return Err(failure::error(400, "action_request_validation_exception", "Validation Failed: 1: no requests added;"));
+        return Err(failure::error(
+            400,
+            "action_request_validation_exception",
+            "Validation Failed: 1: no requests added;",
+        ));
     }
     Ok(operations)
 }
@@ -103,7 +111,12 @@ fn parse<'a>(body: &'a [u8], default: Option<&'a str>) -> Result<Vec<Operation<'
 fn action(line: &[u8], number: usize) -> Result<(Verb, Meta<'_>), Reply> {
     let malformed = |what: &str| illegal(&format!("Malformed action/metadata line [{number}], {what}"));
     let action: Action<'_> = serde_json::from_slice(line).map_err(|error| malformed(&error.to_string()))?;
-    let found = [(Verb::Index, action.index), (Verb::Create, action.create), (Verb::Update, action.update), (Verb::Delete, action.delete)];
+    let found = [
+        (Verb::Index, action.index),
+        (Verb::Create, action.create),
+        (Verb::Update, action.update),
+        (Verb::Delete, action.delete),
+    ];
     let mut found = found.into_iter().filter_map(|(verb, meta)| Some((verb, meta?)));
     match (found.next(), found.next()) {
         (Some(one), None) => Ok(one),
@@ -111,9 +124,16 @@ fn action(line: &[u8], number: usize) -> Result<(Verb, Meta<'_>), Reply> {
     }
 }
 
-fn operation<'a>(verb: Verb, meta: Meta<'a>, source: &'a [u8], default: Option<&'a str>) -> Result<Operation<'a>, Reply> {
+fn operation<'a>(
+    verb: Verb,
+    meta: Meta<'a>,
+    source: &'a [u8],
+    default: Option<&'a str>,
+) -> Result<Operation<'a>, Reply> {
     let index = meta.index.or(default.map(Cow::Borrowed));
-    let index = index.ok_or_else(|| failure::error(400, "action_request_validation_exception", "Validation Failed: 1: index is missing;"))?;
+    let index = index.ok_or_else(|| {
+        failure::error(400, "action_request_validation_exception", "Validation Failed: 1: index is missing;")
+    })?;
     let id = match meta.id.map(RawValue::get) {
         None | Some("null") => None,
         Some(text) if text.starts_with('"') => {
@@ -126,7 +146,9 @@ fn operation<'a>(verb: Verb, meta: Meta<'a>, source: &'a [u8], default: Option<&
     }
     let kind = match (meta.version, meta.version_type.as_deref(), meta.if_seq_no) {
         (_, _, Some(seq_no)) => OperationKind::IfSeqNo(seq_no),
-        (Some(version), Some(kind @ ("external" | "external_gte")), _) => OperationKind::External { version, or_equal: kind == "external_gte" },
+        (Some(version), Some(kind @ ("external" | "external_gte")), _) => {
+            OperationKind::External { version, or_equal: kind == "external_gte" }
+        }
         _ => OperationKind::Internal,
     };
     Ok(Operation { verb, index, id, source, kind })

@@ -17,20 +17,38 @@ pub(super) fn cat(rest: &Arc<Rest>, what: &str, name: Option<&str>, call: &Call)
             let count: u64 = shards.iter().map(|shard| rest.engine.statistics(shard).0).sum();
             vec![vec![("count", count.to_string())]]
         }
-        "health" => vec![vec![("cluster", "logmill".to_owned()), ("status", if rest.engine.failed().is_some() { "red" } else { "green" }.to_owned())]],
-        other => return Err(failure::error(400, "illegal_argument_exception", &format!("_cat/{other} is not supported here"))),
+        "health" => vec![vec![
+            ("cluster", "logmill".to_owned()),
+            ("status", if rest.engine.failed().is_some() { "red" } else { "green" }.to_owned()),
+        ]],
+        other => {
+            return Err(failure::error(
+                400,
+                "illegal_argument_exception",
+                &format!("_cat/{other} is not supported here"),
+            ));
+        }
     };
     let wanted: Option<Vec<&str>> = call.param("h").map(|list| list.split(',').collect());
     let rows: Vec<Row> = match &wanted {
         None => rows,
         Some(wanted) => rows
             .into_iter()
-            .map(|row| wanted.iter().filter_map(|name| row.iter().find(|(column, _)| column == name || alias(name) == Some(*column)).cloned()).collect())
+            .map(|row| {
+                wanted
+                    .iter()
+                    .filter_map(|name| {
+                        row.iter().find(|(column, _)| column == name || alias(name) == Some(*column)).cloned()
+                    })
+                    .collect()
+            })
             .collect(),
     };
     if call.param("format") == Some("json") {
-        let rows: Vec<Map<String, Value>> =
-            rows.into_iter().map(|row| row.into_iter().map(|(column, text)| (column.to_owned(), Value::String(text))).collect()).collect();
+        let rows: Vec<Map<String, Value>> = rows
+            .into_iter()
+            .map(|row| row.into_iter().map(|(column, text)| (column.to_owned(), Value::String(text))).collect())
+            .collect();
         return Ok(Reply::json(200, &rows));
     }
     Ok(Reply::text(table(&rows, call.flag("v"))))
@@ -82,7 +100,11 @@ fn table(rows: &[Row], heads: bool) -> String {
         .into_iter()
         .chain(rows.iter().map(|row| row.iter().map(|(_, text)| text.as_str()).collect()))
         .collect();
-    let widths: Vec<usize> = (0..first.len()).map(|column| lines.iter().map(|line| line.get(column).map_or(0, |text| text.chars().count())).max().unwrap_or(0)).collect();
+    let widths: Vec<usize> = (0..first.len())
+        .map(|column| {
+            lines.iter().map(|line| line.get(column).map_or(0, |text| text.chars().count())).max().unwrap_or(0)
+        })
+        .collect();
     let mut out = String::new();
     for line in lines {
         let cells: Vec<String> = line.iter().zip(&widths).map(|(text, width)| format!("{text:<width$}")).collect();

@@ -49,7 +49,10 @@ pub(super) fn settings() -> Reply {
 
 pub(super) fn nodes(rest: &Arc<Rest>) -> Reply {
     let node = json!({ rest.uuid.as_str(): { "name": "logmill", "version": VERSION, "roles": ["data", "ingest", "master"], "attributes": {} } });
-    Reply::json(200, &json!({ "_nodes": { "total": 1, "successful": 1, "failed": 0 }, "cluster_name": "logmill", "nodes": node }))
+    Reply::json(
+        200,
+        &json!({ "_nodes": { "total": 1, "successful": 1, "failed": 0 }, "cluster_name": "logmill", "nodes": node }),
+    )
 }
 
 pub(super) fn license(path: &[&str]) -> Reply {

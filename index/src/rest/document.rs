@@ -11,12 +11,20 @@ use crate::{
     search::SourceFilter,
 };
 
-pub(super) async fn document(rest: &Arc<Rest>, index: &str, endpoint: &str, id: Option<&str>, call: &Call) -> Result<Reply, Reply> {
+pub(super) async fn document(
+    rest: &Arc<Rest>,
+    index: &str,
+    endpoint: &str,
+    id: Option<&str>,
+    call: &Call,
+) -> Result<Reply, Reply> {
     let create = endpoint == "_create" || call.param("op_type") == Some("create");
     match (&call.method, id) {
         (&Method::GET | &Method::HEAD, Some(id)) if endpoint == "_doc" => get(rest, index, id, call).await,
         (&Method::DELETE, Some(_)) if endpoint == "_doc" => write(rest, index, Verb::Delete, id, call).await,
-        (&Method::PUT | &Method::POST, _) => write(rest, index, if create { Verb::Create } else { Verb::Index }, id, call).await,
+        (&Method::PUT | &Method::POST, _) => {
+            write(rest, index, if create { Verb::Create } else { Verb::Index }, id, call).await
+        }
         _ => Err(failure::error(405, "method_not_allowed", &format!("method [{}] is not allowed here", call.method))),
     }
 }
@@ -26,7 +34,13 @@ pub(super) async fn update(rest: &Arc<Rest>, index: &str, id: &str, call: &Call)
 }
 
 fn number(call: &Call, name: &str) -> Result<Option<u64>, Reply> {
-    let bad = |text: &str| failure::error(400, "illegal_argument_exception", &format!("Failed to parse long parameter [{name}] with value [{text}]"));
+    let bad = |text: &str| {
+        failure::error(
+            400,
+            "illegal_argument_exception",
+            &format!("Failed to parse long parameter [{name}] with value [{text}]"),
+        )
+    };
     call.param(name).map(|text| text.parse().map_err(|_| bad(text))).transpose()
 }
 
@@ -36,12 +50,16 @@ async fn write(rest: &Arc<Rest>, index: &str, verb: Verb, id: Option<&str>, call
     }
     let kind = match (number(call, "if_seq_no")?, number(call, "version")?, call.param("version_type")) {
         (Some(seq_no), ..) => OperationKind::IfSeqNo(seq_no),
-        (_, Some(version), Some(kind @ ("external" | "external_gte"))) => OperationKind::External { version, or_equal: kind == "external_gte" },
+        (_, Some(version), Some(kind @ ("external" | "external_gte"))) => {
+            OperationKind::External { version, or_equal: kind == "external_gte" }
+        }
         _ => OperationKind::Internal,
     };
     let (index, id, body) = (index.to_owned(), id.map(str::to_owned), call.body.clone());
     let bulk = rest
-        .work(move |rest| rest.engine.bulk(vec![Operation { verb, index: index.into(), id: id.map(Cow::Owned), source: &body, kind }]))
+        .work(move |rest| {
+            rest.engine.bulk(vec![Operation { verb, index: index.into(), id: id.map(Cow::Owned), source: &body, kind }])
+        })
         .await?;
     bulk::finish(rest, &bulk, call.param("refresh")).await?;
     let Some(outcome) = bulk.outcomes.first() else { return Err(failure::error(500, "exception", "no outcome")) };
@@ -58,7 +76,8 @@ async fn write(rest: &Arc<Rest>, index: &str, verb: Verb, id: Option<&str>, call
 }
 
 async fn find(rest: &Arc<Rest>, index: &str, id: &str, call: &Call) -> Result<(String, Option<StoredDocument>), Reply> {
-    let shard = names::expand(rest, Some(index), call)?.into_iter().next().ok_or_else(|| failure::index_not_found(index))?;
+    let shard =
+        names::expand(rest, Some(index), call)?.into_iter().next().ok_or_else(|| failure::index_not_found(index))?;
     let id = id.to_owned();
     let name = shard.name.to_string();
     let found = rest.work(move |rest| rest.engine.document(&shard, &id)).await?;
@@ -97,7 +116,9 @@ pub(super) async fn source(rest: &Arc<Rest>, index: &str, id: &str, call: &Call)
     filter.read_params(&call.params);
     match found.and_then(|found| filter.apply(found.source)) {
         Some(source) => Ok(Reply::json(200, &source as &Box<RawValue>)),
-        None => Err(failure::error(404, "resource_not_found_exception", &format!("Document not found [{name}]/[{id}]"))),
+        None => {
+            Err(failure::error(404, "resource_not_found_exception", &format!("Document not found [{name}]/[{id}]")))
+        }
     }
 }
 
@@ -115,12 +136,22 @@ pub(super) async fn mget(rest: &Arc<Rest>, index: Option<&str>, call: &Call) -> 
         _ => Vec::new(),
     };
     if wanted.is_empty() || wanted.len() > MAX_DOCUMENTS {
-        return Err(failure::error(400, "action_request_validation_exception", "Validation Failed: 1: no documents to get;"));
+        return Err(failure::error(
+            400,
+            "action_request_validation_exception",
+            "Validation Failed: 1: no documents to get;",
+        ));
     }
     let mut docs = Vec::with_capacity(wanted.len());
     for (own, id) in wanted {
         let name = own.or_else(|| index.map(str::to_owned));
-        let name = name.ok_or_else(|| failure::error(400, "action_request_validation_exception", "Validation Failed: 1: index is missing for doc 0;"))?;
+        let name = name.ok_or_else(|| {
+            failure::error(
+                400,
+                "action_request_validation_exception",
+                "Validation Failed: 1: index is missing for doc 0;",
+            )
+        })?;
         docs.push(match find(rest, &name, &id, call).await {
             Ok((name, found)) => Value::Object(rendered(&name, &id, found, &SourceFilter::All)),
             Err(reply) => json!({ "_index": name, "_id": id, "error": reply.value()["error"] }),

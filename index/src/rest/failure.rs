@@ -3,11 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::reply::Reply;
-use crate::{
-    engine::Failure,
-    query::QueryError,
-    search::SearchError,
-};
+use crate::{engine::Failure, query::QueryError, search::SearchError};
 
 /// `{"error": {"root_cause": […], "type": …, "reason": …}, "status": …}`.
 pub(super) fn error(status: u16, kind: &str, reason: &str) -> Reply {
@@ -44,7 +40,11 @@ pub(super) fn unavailable(reason: &str) -> Reply {
 }
 
 pub(super) fn of_write(failure: &Failure, index: &str) -> Reply {
-    with(failure.status, failure_json(failure, index), failure.cause.as_ref().map(|(kind, reason)| json!({ "type": kind, "reason": reason })))
+    with(
+        failure.status,
+        failure_json(failure, index),
+        failure.cause.as_ref().map(|(kind, reason)| json!({ "type": kind, "reason": reason })),
+    )
 }
 
 /// The `error` of a bulk item.
@@ -65,7 +65,11 @@ pub(super) fn failure_json(failure: &Failure, index: &str) -> Value {
 /// An error found while reading a request.
 pub(super) fn of_query(failure: &QueryError) -> Reply {
     match failure.kind {
-        "parsing_exception" => with(400, json!({ "type": failure.kind, "reason": failure.reason, "line": 1, "col": 1 }), named_object(&failure.reason)),
+        "parsing_exception" => with(
+            400,
+            json!({ "type": failure.kind, "reason": failure.reason, "line": 1, "col": 1 }),
+            named_object(&failure.reason),
+        ),
         kind => error(400, kind, &failure.reason),
     }
 }

@@ -20,7 +20,13 @@ pub(super) fn field_caps(rest: &Arc<Rest>, name: Option<&str>, call: &Call) -> R
     let mut found: BTreeMap<String, BTreeMap<&str, (Kind, Vec<String>)>> = BTreeMap::new();
     let mut add = |path: String, type_name: &'static str, kind: Kind, index: &str| {
         if wanted.iter().any(|pattern| matches(pattern, &path)) {
-            found.entry(path).or_default().entry(type_name).or_insert_with(|| (kind, Vec::new())).1.push(index.to_owned());
+            found
+                .entry(path)
+                .or_default()
+                .entry(type_name)
+                .or_insert_with(|| (kind, Vec::new()))
+                .1
+                .push(index.to_owned());
         }
     };
     for shard in &shards {
@@ -47,7 +53,8 @@ pub(super) fn field_caps(rest: &Arc<Rest>, name: Option<&str>, call: &Call) -> R
             .collect();
         fields.insert(path, Value::Object(types));
     }
-    for (name, kind, aggregatable) in [("_id", "_id", false), ("_index", "_index", true), ("_source", "_source", false)] {
+    for (name, kind, aggregatable) in [("_id", "_id", false), ("_index", "_index", true), ("_source", "_source", false)]
+    {
         if wanted.iter().any(|pattern| matches(pattern, name)) {
             fields.insert(name.to_owned(), json!({ kind: { "type": kind, "metadata_field": true, "searchable": name != "_source", "aggregatable": aggregatable } }));
         }
@@ -57,7 +64,9 @@ pub(super) fn field_caps(rest: &Arc<Rest>, name: Option<&str>, call: &Call) -> R
 }
 
 pub(super) fn resolve_index(rest: &Arc<Rest>, name: &str, call: &Call) -> Result<Reply, Reply> {
-    let indices: Vec<Value> =
-        names::expand(rest, Some(name), call)?.iter().map(|shard| json!({ "name": &*shard.name, "attributes": ["open"] })).collect();
+    let indices: Vec<Value> = names::expand(rest, Some(name), call)?
+        .iter()
+        .map(|shard| json!({ "name": &*shard.name, "attributes": ["open"] }))
+        .collect();
     Ok(Reply::json(200, &json!({ "indices": indices, "aliases": [], "data_streams": [] })))
 }

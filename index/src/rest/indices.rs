@@ -27,7 +27,14 @@ pub(super) async fn index(rest: &Arc<Rest>, name: &str, call: &Call) -> Result<R
                 .collect();
             Ok(Reply::json(200, &all))
         }
-        _ => Err(failure::error(405, "method_not_allowed", &format!("Incorrect HTTP method for uri [/{name}] and method [{}], allowed: [GET, HEAD, DELETE, PUT]", call.method))),
+        _ => Err(failure::error(
+            405,
+            "method_not_allowed",
+            &format!(
+                "Incorrect HTTP method for uri [/{name}] and method [{}], allowed: [GET, HEAD, DELETE, PUT]",
+                call.method
+            ),
+        )),
     }
 }
 
@@ -39,14 +46,17 @@ fn settings_json(shard: &Shard) -> Value {
 }
 
 pub(super) fn settings(rest: &Arc<Rest>, name: &str, call: &Call) -> Result<Reply, Reply> {
-    let all: Map<String, Value> =
-        names::expand(rest, Some(name), call)?.iter().map(|shard| (shard.name.to_string(), json!({ "settings": settings_json(shard) }))).collect();
+    let all: Map<String, Value> = names::expand(rest, Some(name), call)?
+        .iter()
+        .map(|shard| (shard.name.to_string(), json!({ "settings": settings_json(shard) })))
+        .collect();
     Ok(Reply::json(200, &all))
 }
 
 async fn create(rest: &Arc<Rest>, name: &str, call: &Call) -> Result<Reply, Reply> {
     let body = json_body(call)?.unwrap_or_else(|| json!({}));
-    let object = body.as_object().ok_or_else(|| failure::error(400, "parse_exception", "request body must be an object"))?;
+    let object =
+        body.as_object().ok_or_else(|| failure::error(400, "parse_exception", "request body must be an object"))?;
     if let Some(unknown) = object.keys().find(|key| !matches!(key.as_str(), "settings" | "mappings" | "aliases")) {
         return Err(failure::error(400, "parse_exception", &format!("unknown key [{unknown}] for create index")));
     }
@@ -70,7 +80,11 @@ async fn create(rest: &Arc<Rest>, name: &str, call: &Call) -> Result<Reply, Repl
 
 async fn delete(rest: &Arc<Rest>, name: &str, call: &Call) -> Result<Reply, Reply> {
     if name == "_all" || name.contains('*') {
-        return Err(failure::error(400, "illegal_argument_exception", "Wildcard expressions or all indices are not allowed"));
+        return Err(failure::error(
+            400,
+            "illegal_argument_exception",
+            "Wildcard expressions or all indices are not allowed",
+        ));
     }
     for shard in names::expand(rest, Some(name), call)? {
         let end = rest.engine.delete_index(&shard).map_err(|reason| failure::unavailable(&reason))?;
@@ -87,7 +101,9 @@ pub(super) fn mapping(rest: &Arc<Rest>, name: Option<&str>, call: &Call) -> Resu
 }
 
 pub(super) async fn put_mapping(rest: &Arc<Rest>, name: &str, call: &Call) -> Result<Reply, Reply> {
-    let body = json_body(call)?.ok_or_else(|| failure::error(400, "action_request_validation_exception", "Validation Failed: 1: mapping source is empty;"))?;
+    let body = json_body(call)?.ok_or_else(|| {
+        failure::error(400, "action_request_validation_exception", "Validation Failed: 1: mapping source is empty;")
+    })?;
     for shard in names::expand(rest, Some(name), call)? {
         let end = rest
             .engine
@@ -104,12 +120,17 @@ pub(super) async fn refresh(rest: &Arc<Rest>, name: Option<&str>, call: &Call) -
     let shards = names::expand(rest, name, call)?;
     let end = rest.engine.wal.next_position();
     rest.engine.wait_durable(end).await.map_err(|reason| failure::unavailable(&reason))?;
-    let dirty: Vec<(Arc<Shard>, u64)> =
-        shards.iter().map(|shard| (shard.clone(), rest.engine.written(shard))).filter(|(_, written)| *written > 0).collect();
+    let dirty: Vec<(Arc<Shard>, u64)> = shards
+        .iter()
+        .map(|shard| (shard.clone(), rest.engine.written(shard)))
+        .filter(|(_, written)| *written > 0)
+        .collect();
     rest.engine.refresh(&dirty.iter().map(|(shard, _)| shard.clone()).collect::<Vec<_>>());
     for (shard, written) in dirty {
         let visible = tokio::time::timeout(Duration::from_secs(300), rest.engine.wait_visible(&shard, written)).await;
-        visible.map_err(|_| failure::rejected("the refresh takes too long"))?.map_err(|reason| failure::unavailable(&reason))?;
+        visible
+            .map_err(|_| failure::rejected("the refresh takes too long"))?
+            .map_err(|reason| failure::unavailable(&reason))?;
     }
     Ok(Reply::json(200, &json!({ "_shards": Shards { skipped: None, ..Shards::searched(shards.len()) } })))
 }

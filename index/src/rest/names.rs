@@ -13,7 +13,12 @@ pub(super) fn expand(rest: &Rest, expression: Option<&str>, call: &Call) -> Resu
     expand_with(rest, expression, call.flag("ignore_unavailable"), call.param("allow_no_indices") != Some("false"))
 }
 
-pub(super) fn expand_with(rest: &Rest, expression: Option<&str>, ignore_unavailable: bool, allow_none: bool) -> Result<Vec<Arc<Shard>>, Reply> {
+pub(super) fn expand_with(
+    rest: &Rest,
+    expression: Option<&str>,
+    ignore_unavailable: bool,
+    allow_none: bool,
+) -> Result<Vec<Arc<Shard>>, Reply> {
     let expression = expression.unwrap_or("_all");
     let mut found: Vec<Arc<Shard>> = Vec::new();
     let mut patterned = false;
@@ -28,7 +33,10 @@ pub(super) fn expand_with(rest: &Rest, expression: Option<&str>, ignore_unavaila
             // Hidden indices are shown only to patterns that begin with a dot.
             let hidden = pattern.starts_with('.');
             for shard in rest.engine.all() {
-                if matches(pattern, &shard.name) && (hidden || !shard.name.starts_with('.')) && !found.iter().any(|other| other.number == shard.number) {
+                if matches(pattern, &shard.name)
+                    && (hidden || !shard.name.starts_with('.'))
+                    && !found.iter().any(|other| other.number == shard.number)
+                {
                     found.push(shard);
                 }
             }

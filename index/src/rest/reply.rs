@@ -32,7 +32,12 @@ impl Style {
                 "application/vnd.elasticsearch+json;compatible-with=8"
             }
         });
-        let pretty = request.uri().query().unwrap_or_default().split('&').any(|pair| matches!(pair, "pretty" | "pretty=true" | "pretty="));
+        let pretty = request
+            .uri()
+            .query()
+            .unwrap_or_default()
+            .split('&')
+            .any(|pair| matches!(pair, "pretty" | "pretty=true" | "pretty="));
         Self { vendor, pretty }
     }
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use axum::http::Method;
 
-use super::{Call, Rest, bulk, cat, cluster, document, failure, fields, indices, reply::Reply, scroll, search, templates};
+use super::{
+    Call, Rest, bulk, cat, cluster, document, failure, fields, indices, reply::Reply, scroll, search, templates,
+};
 
 pub(super) async fn route(rest: &Arc<Rest>, call: Call) -> Reply {
     let method = call.method.clone();
@@ -60,6 +62,9 @@ fn unknown(call: &Call) -> Reply {
     failure::error(
         400,
         "illegal_argument_exception",
-        &format!("no handler found for uri [{uri}] and method [{}]: this index answers a part of Elasticsearch's API", call.method),
+        &format!(
+            "no handler found for uri [{uri}] and method [{}]: this index answers a part of Elasticsearch's API",
+            call.method
+        ),
     )
 }

@@ -46,28 +46,52 @@ fn keep_alive(text: &str) -> Result<Duration, Reply> {
         Ok(number) if seconds < u64::MAX => {
             let keep = Duration::from_secs(number.saturating_mul(seconds).max(1));
             if keep > MAX_KEEP {
-                return Err(failure::error(400, "illegal_argument_exception", &format!("Keep alive for request ({text}) is too large. It must be less than (1d).")));
+                return Err(failure::error(
+                    400,
+                    "illegal_argument_exception",
+                    &format!("Keep alive for request ({text}) is too large. It must be less than (1d)."),
+                ));
             }
             Ok(keep)
         }
-        _ => Err(failure::error(400, "illegal_argument_exception", &format!("failed to parse setting [scroll] with value [{text}] as a time value"))),
+        _ => Err(failure::error(
+            400,
+            "illegal_argument_exception",
+            &format!("failed to parse setting [scroll] with value [{text}] as a time value"),
+        )),
     }
 }
 
-pub(super) async fn start(rest: &Arc<Rest>, shards: Vec<Arc<Shard>>, request: SearchRequest, keep: &str, index: String) -> Result<Reply, Reply> {
+pub(super) async fn start(
+    rest: &Arc<Rest>,
+    shards: Vec<Arc<Shard>>,
+    request: SearchRequest,
+    keep: &str,
+    index: String,
+) -> Result<Reply, Reply> {
     let keep = keep_alive(keep)?;
     if !request.in_index_order() {
-        return Err(failure::error(400, "illegal_argument_exception", "a scroll is in index order here: sort by [_doc], or page with search_after"));
+        return Err(failure::error(
+            400,
+            "illegal_argument_exception",
+            "a scroll is in index order here: sort by [_doc], or page with search_after",
+        ));
     }
     if request.size == 0 {
-        return Err(failure::error(400, "action_request_validation_exception", "Validation Failed: 1: [size] cannot be [0] in a scroll context;"));
+        return Err(failure::error(
+            400,
+            "action_request_validation_exception",
+            "Validation Failed: 1: [size] cannot be [0] in a scroll context;",
+        ));
     }
     rest.work(move |rest| {
         let mut held = rest.scrolls.0.lock();
         let now = clock::now();
         held.retain(|_, held| held.until > now);
         if held.len() >= MAX_OPEN {
-            return failure::rejected(&format!("Trying to create too many scroll contexts. Must be less than or equal to: [{MAX_OPEN}]"));
+            return failure::rejected(&format!(
+                "Trying to create too many scroll contexts. Must be less than or equal to: [{MAX_OPEN}]"
+            ));
         }
         drop(held);
         let opened = Cursor::open(&rest.engine, &shards, request).and_then(|mut cursor| Ok((cursor.page()?, cursor)));
@@ -103,7 +127,12 @@ pub(super) async fn next_or_clear(rest: &Arc<Rest>, call: &Call) -> Result<Reply
         let freed = before - held.len();
         return Ok(Reply::json(if freed > 0 { 200 } else { 404 }, &json!({ "succeeded": true, "num_freed": freed })));
     }
-    let id = given.as_str().ok_or_else(|| failure::error(400, "action_request_validation_exception", "Validation Failed: 1: scrollId is missing;"))?.to_owned();
+    let id = given
+        .as_str()
+        .ok_or_else(|| {
+            failure::error(400, "action_request_validation_exception", "Validation Failed: 1: scrollId is missing;")
+        })?
+        .to_owned();
     let keep = body["scroll"].as_str().or(call.param("scroll")).map(keep_alive).transpose()?;
     let cursor = {
         let mut scrolls = rest.scrolls.0.lock();

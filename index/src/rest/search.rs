@@ -21,7 +21,11 @@ pub(super) fn json_body(call: &Call) -> Result<Option<Value>, Reply> {
         (true, None) => return Ok(None),
     };
     serde_json::from_slice(bytes).map(Some).map_err(|error| {
-        failure::error(400, "x_content_parse_exception", &format!("[{}:{}] cannot parse the body: {error}", error.line(), error.column()))
+        failure::error(
+            400,
+            "x_content_parse_exception",
+            &format!("[{}:{}] cannot parse the body: {error}", error.line(), error.column()),
+        )
     })
 }
 
@@ -50,24 +54,43 @@ pub(super) async fn msearch(rest: &Arc<Rest>, index: Option<&str>, call: &Call) 
     let started = clock::now();
     let mut lines = call.body.split(|byte| *byte == b'\n').filter(|line| !line.iter().all(u8::is_ascii_whitespace));
     let parse = |line: &[u8]| -> Result<Value, Reply> {
-        serde_json::from_slice(line).map_err(|error| failure::error(400, "x_content_parse_exception", &format!("cannot parse a line: {error}")))
+        serde_json::from_slice(line)
+            .map_err(|error| failure::error(400, "x_content_parse_exception", &format!("cannot parse a line: {error}")))
     };
     let mut searches = Vec::new();
     while let Some(header) = lines.next() {
-        let body = lines.next().ok_or_else(|| failure::error(400, "illegal_argument_exception", "the last header has no body"))?;
+        let body = lines
+            .next()
+            .ok_or_else(|| failure::error(400, "illegal_argument_exception", "the last header has no body"))?;
         searches.push((parse(header)?, parse(body)?));
         if searches.len() > MAX_SEARCHES {
-            return Err(failure::error(400, "illegal_argument_exception", &format!("at most {MAX_SEARCHES} searches in one request")));
+            return Err(failure::error(
+                400,
+                "illegal_argument_exception",
+                &format!("at most {MAX_SEARCHES} searches in one request"),
+            ));
         }
     }
     if searches.is_empty() {
-        return Err(failure::error(400, "action_request_validation_exception", "Validation Failed: 1: no requests added;"));
+        return Err(failure::error(
+            400,
+            "action_request_validation_exception",
+            "Validation Failed: 1: no requests added;",
+        ));
     }
     let index = index.map(str::to_owned);
     let responses = rest
-        .work(move |rest| searches.into_iter().map(|(header, body)| one(rest, index.as_deref(), &header, &body)).collect::<Vec<Value>>())
+        .work(move |rest| {
+            searches
+                .into_iter()
+                .map(|(header, body)| one(rest, index.as_deref(), &header, &body))
+                .collect::<Vec<Value>>()
+        })
         .await?;
-    Ok(Reply::json(200, &json!({ "took": u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), "responses": responses })))
+    Ok(Reply::json(
+        200,
+        &json!({ "took": u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX), "responses": responses }),
+    ))
 }
 
 fn one(rest: &Rest, index: Option<&str>, header: &Value, body: &Value) -> Value {
@@ -77,12 +100,13 @@ fn one(rest: &Rest, index: Option<&str>, header: &Value, body: &Value) -> Value 
         _ => index.map(str::to_owned),
     };
     let lenient = header["ignore_unavailable"] == true;
-    let reply = SearchRequest::parse(Some(body), &HashMap::new())
-        .map_err(|error| failure::of_query(&error))
-        .and_then(|request| {
+    let reply = SearchRequest::parse(Some(body), &HashMap::new()).map_err(|error| failure::of_query(&error)).and_then(
+        |request| {
             let shards = names::expand_with(rest, given.as_deref(), lenient, header["allow_no_indices"] != false)?;
-            search::search(&rest.engine, &shards, &request).map_err(|error| failure::of_search(&error, given.as_deref().unwrap_or("_all")))
-        });
+            search::search(&rest.engine, &shards, &request)
+                .map_err(|error| failure::of_search(&error, given.as_deref().unwrap_or("_all")))
+        },
+    );
     match reply {
         Ok(response) => {
             let mut json = json!(response);

@@ -16,21 +16,34 @@ pub(super) async fn templates(rest: &Arc<Rest>, path: &[&str], call: &Call) -> R
         (&Method::DELETE, Some(name)) => {
             let engine = rest.engine.clone();
             let key = name.to_owned();
-            let removed = rest.work(move |_| engine.remove_template(&key)).await?.map_err(|reason| failure::unavailable(&reason))?;
+            let removed = rest
+                .work(move |_| engine.remove_template(&key))
+                .await?
+                .map_err(|reason| failure::unavailable(&reason))?;
             if removed { Ok(cluster::acknowledged()) } else { Err(missing(name)) }
         }
-        (&Method::HEAD, Some(name)) => Ok(Reply::empty(if rest.engine.templates().iter().any(|(known, _)| known == name) { 200 } else { 404 })),
+        (&Method::HEAD, Some(name)) => {
+            Ok(Reply::empty(if rest.engine.templates().iter().any(|(known, _)| known == name) { 200 } else { 404 }))
+        }
         (&Method::GET, name) => {
-            let found: Vec<(String, Template)> =
-                rest.engine.templates().into_iter().filter(|(known, _)| name.is_none_or(|name| crate::engine::matches(name, known))).collect();
+            let found: Vec<(String, Template)> = rest
+                .engine
+                .templates()
+                .into_iter()
+                .filter(|(known, _)| name.is_none_or(|name| crate::engine::matches(name, known)))
+                .collect();
             if let Some(name) = name.filter(|name| found.is_empty() && !name.contains('*')) {
                 return Err(missing(name));
             }
             Ok(if composable {
-                let list: Vec<Value> = found.into_iter().map(|(name, template)| json!({ "name": name, "index_template": template.body })).collect();
+                let list: Vec<Value> = found
+                    .into_iter()
+                    .map(|(name, template)| json!({ "name": name, "index_template": template.body }))
+                    .collect();
                 Reply::json(200, &json!({ "index_templates": list }))
             } else {
-                let all: serde_json::Map<String, Value> = found.into_iter().map(|(name, template)| (name, template.body)).collect();
+                let all: serde_json::Map<String, Value> =
+                    found.into_iter().map(|(name, template)| (name, template.body)).collect();
                 Reply::json(200, &all)
             })
         }
@@ -45,7 +58,11 @@ fn missing(name: &str) -> Reply {
 async fn put(rest: &Arc<Rest>, name: &str, endpoint: &str, call: &Call) -> Result<Reply, Reply> {
     let body = json_body(call)?.unwrap_or_default();
     if endpoint == "_component_template" {
-        return Err(failure::error(400, "illegal_argument_exception", "component templates are not supported here: give the mapping in the index template"));
+        return Err(failure::error(
+            400,
+            "illegal_argument_exception",
+            "component templates are not supported here: give the mapping in the index template",
+        ));
     }
     let patterns: Vec<String> = match &body["index_patterns"] {
         Value::Array(list) => list.iter().filter_map(|pattern| pattern.as_str().map(str::to_owned)).collect(),
@@ -53,7 +70,11 @@ async fn put(rest: &Arc<Rest>, name: &str, endpoint: &str, call: &Call) -> Resul
         _ => Vec::new(),
     };
     if patterns.is_empty() {
-        return Err(failure::error(400, "action_request_validation_exception", "Validation Failed: 1: index patterns are missing;"));
+        return Err(failure::error(
+            400,
+            "action_request_validation_exception",
+            "Validation Failed: 1: index patterns are missing;",
+        ));
     }
     let mapping = body.pointer("/template/mappings").or_else(|| body.get("mappings")).cloned();
     if let Some(mapping) = &mapping {
@@ -62,6 +83,13 @@ async fn put(rest: &Arc<Rest>, name: &str, endpoint: &str, call: &Call) -> Resul
     let priority = body["priority"].as_i64().or_else(|| body["order"].as_i64()).unwrap_or(0);
     let engine = rest.engine.clone();
     let (name, template) = (name.to_owned(), Template { patterns, priority, mapping, body });
-    let kept = rest.work(move |_| engine.put_template(&name, template)).await?.map_err(|reason| failure::unavailable(&reason))?;
-    if kept { Ok(cluster::acknowledged()) } else { Err(failure::error(400, "illegal_argument_exception", "too many index templates")) }
+    let kept = rest
+        .work(move |_| engine.put_template(&name, template))
+        .await?
+        .map_err(|reason| failure::unavailable(&reason))?;
+    if kept {
+        Ok(cluster::acknowledged())
+    } else {
+        Err(failure::error(400, "illegal_argument_exception", "too many index templates"))
+    }
 }

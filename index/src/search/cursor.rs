@@ -11,9 +11,12 @@ use super::{
     Hit, SearchRequest, SearchResponse, Shards,
     execute::{Part, SearchError, fetch, told},
     hits::Hits,
-    sort::{Key, Kept, Missing, Sort, SortBy},
+    sort::{Kept, Key, Missing, Sort, SortBy},
 };
-use crate::{clock, engine::{Engine, Shard}};
+use crate::{
+    clock,
+    engine::{Engine, Shard},
+};
 
 pub(crate) struct Cursor {
     parts: Vec<Part>,
@@ -64,7 +67,11 @@ impl Cursor {
             let mut next = if scorer.doc() < doc { scorer.seek(doc) } else { scorer.doc() };
             while next != TERMINATED && hits.len() < self.request.size {
                 if !reader.is_deleted(next) {
-                    let kept = Kept { address: DocAddress::new(segment, next), score: 0.0, keys: vec![Key::Int(i64::from(next))] };
+                    let kept = Kept {
+                        address: DocAddress::new(segment, next),
+                        score: 0.0,
+                        keys: vec![Key::Int(i64::from(next))],
+                    };
                     hits.push(fetch(&self.parts[part], &kept, &self.request, &sorts, &[None])?);
                 }
                 doc = next + 1;

@@ -4,7 +4,10 @@ use std::{collections::HashSet, sync::Arc};
 
 use tantivy::{
     Searcher, TantivyError,
-    aggregation::{AggContextParams, AggregationLimitsGuard, DistributedAggregationCollector, agg_req::Aggregations, intermediate_agg_result::IntermediateAggregationResults},
+    aggregation::{
+        AggContextParams, AggregationLimitsGuard, DistributedAggregationCollector, agg_req::Aggregations,
+        intermediate_agg_result::IntermediateAggregationResults,
+    },
     collector::Count,
     query::Query as Compiled,
 };
@@ -12,7 +15,7 @@ use tantivy::{
 use super::{
     Hit, SearchRequest, SearchResponse, Shards, Track,
     hits::{Hits, Total},
-    sort::{Key, Kept, Sort, SortBy, TopHits, compare},
+    sort::{Kept, Key, Sort, SortBy, TopHits, compare},
 };
 use crate::{
     aggs::{self, Agg, Bounds, Resolve},
@@ -116,7 +119,11 @@ pub(crate) fn count(engine: &Engine, shards: &[Arc<Shard>], query: &Query) -> Re
 
 /// # Errors
 /// What the query says, or an index that cannot be read.
-pub(crate) fn search(engine: &Engine, shards: &[Arc<Shard>], request: &SearchRequest) -> Result<SearchResponse, SearchError> {
+pub(crate) fn search(
+    engine: &Engine,
+    shards: &[Arc<Shard>],
+    request: &SearchRequest,
+) -> Result<SearchResponse, SearchError> {
     let started = clock::now();
     let now = clock::now_ms();
     let parts: Vec<Part> = shards.iter().map(|shard| Part::open(engine, shard)).collect::<Result<_, _>>()?;
@@ -137,9 +144,16 @@ pub(crate) fn search(engine: &Engine, shards: &[Arc<Shard>], request: &SearchReq
             .iter()
             .map(|sort| if let SortBy::Field(field) = &sort.by { part.mapping.resolve(field) } else { None })
             .collect();
-        let top = TopHits { sorts: sorts.clone(), targets, after: after.clone(), limit, min_score: request.min_score.map(narrow) };
+        let top = TopHits {
+            sorts: sorts.clone(),
+            targets,
+            after: after.clone(),
+            limit,
+            min_score: request.min_score.map(narrow),
+        };
         let context = AggContextParams::new(limits.clone(), analysis::tokenizers());
-        let collector = aggregations.clone().map(|request| DistributedAggregationCollector::from_aggs(request, context));
+        let collector =
+            aggregations.clone().map(|request| DistributedAggregationCollector::from_aggs(request, context));
         let ((hits, count), intermediate) = match (&request.query, limit, collector.is_none(), request.min_score) {
             (Query::All, 0, true, None) => ((Vec::new(), searcher.num_docs()), None),
             _ => searcher.search(&compiled, &(top, collector))?,
@@ -153,7 +167,9 @@ pub(crate) fn search(engine: &Engine, shards: &[Arc<Shard>], request: &SearchReq
             }
         }
     }
-    kept.sort_by(|(a_place, a), (b_place, b)| compare(&sorts, &a.keys, &b.keys).then_with(|| (a_place, a.address).cmp(&(b_place, b.address))));
+    kept.sort_by(|(a_place, a), (b_place, b)| {
+        compare(&sorts, &a.keys, &b.keys).then_with(|| (a_place, a.address).cmp(&(b_place, b.address)))
+    });
     let max_score = max_score(&sorts, &kept);
     let hits = kept
         .iter()
@@ -165,7 +181,8 @@ pub(crate) fn search(engine: &Engine, shards: &[Arc<Shard>], request: &SearchReq
         None => None,
         Some(request_json) => {
             let results = merged.unwrap_or_default().into_final_result(request_json, limits)?;
-            let json = serde_json::to_value(&results).map_err(|error| TantivyError::InternalError(error.to_string()))?;
+            let json =
+                serde_json::to_value(&results).map_err(|error| TantivyError::InternalError(error.to_string()))?;
             Some(aggs::render(&request.aggs, &json, &union))
         }
     };
@@ -188,7 +205,8 @@ fn narrow(value: f64) -> f32 {
 
 fn rewritten(aggs: &[Agg], union: &Union<'_>, bounds: &Bounds) -> Result<Aggregations, SearchError> {
     let json = aggs::rewrite(aggs, union, bounds)?;
-    serde_json::from_value(json).map_err(|error| SearchError::Query(QueryError::illegal(format!("cannot aggregate: {error}"))))
+    serde_json::from_value(json)
+        .map_err(|error| SearchError::Query(QueryError::illegal(format!("cannot aggregate: {error}"))))
 }
 
 pub(super) fn told(track: Track, total: u64) -> Option<Total> {
@@ -215,9 +233,13 @@ fn check_sorts(parts: &[Part], sorts: &[Sort]) -> Result<Vec<Option<Kind>>, Quer
                     Some(Target::SeqNo) => kind = kind.or(Some(Kind::Long)),
                     Some(Target::Keyword(_)) => kind = kind.or(Some(Kind::Keyword)),
                     Some(Target::Text(path)) => return Err(aggs::text_field(&path)),
-                    Some(Target::Id | Target::Index) => return Err(QueryError::illegal(format!("sorting by [{field}] is not supported here"))),
+                    Some(Target::Id | Target::Index) => {
+                        return Err(QueryError::illegal(format!("sorting by [{field}] is not supported here")));
+                    }
                     None if sort.unmapped => {}
-                    None => return Err(QueryError::shard(format!("No mapping found for [{field}] in order to sort on"))),
+                    None => {
+                        return Err(QueryError::shard(format!("No mapping found for [{field}] in order to sort on")));
+                    }
                 }
             }
         }
@@ -226,9 +248,15 @@ fn check_sorts(parts: &[Part], sorts: &[Sort]) -> Result<Vec<Option<Kind>>, Quer
     Ok(kinds)
 }
 
-fn after_keys(request: &SearchRequest, sorts: &[Sort], kinds: &[Option<Kind>], now: i64) -> Result<Option<Vec<Key>>, QueryError> {
+fn after_keys(
+    request: &SearchRequest,
+    sorts: &[Sort],
+    kinds: &[Option<Kind>],
+    now: i64,
+) -> Result<Option<Vec<Key>>, QueryError> {
     let Some(after) = &request.after else { return Ok(None) };
-    let keys: Option<Vec<Key>> = after.iter().zip(kinds).map(|(value, kind)| Key::from_json(value, *kind, now)).collect();
+    let keys: Option<Vec<Key>> =
+        after.iter().zip(kinds).map(|(value, kind)| Key::from_json(value, *kind, now)).collect();
     match keys {
         Some(keys) => Ok(Some(keys)),
         None => Err(QueryError::illegal(format!(
@@ -243,8 +271,16 @@ fn max_score(sorts: &[Sort], kept: &[(usize, Kept)]) -> Option<f32> {
     by_score.then(|| kept.iter().map(|(_, kept)| kept.score).max_by(f32::total_cmp)).flatten()
 }
 
-pub(super) fn fetch(part: &Part, kept: &Kept, request: &SearchRequest, sorts: &[Sort], kinds: &[Option<Kind>]) -> Result<Hit, TantivyError> {
-    let Some((_, searcher)) = &part.searcher else { return Err(TantivyError::InternalError("a hit without an index".to_owned())) };
+pub(super) fn fetch(
+    part: &Part,
+    kept: &Kept,
+    request: &SearchRequest,
+    sorts: &[Sort],
+    kinds: &[Option<Kind>],
+) -> Result<Hit, TantivyError> {
+    let Some((_, searcher)) = &part.searcher else {
+        return Err(TantivyError::InternalError("a hit without an index".to_owned()));
+    };
     let (id, source) = stored(searcher, kept.address)?;
     let (mut version, mut seq_no) = (None, None);
     if request.version || request.seq_no {
@@ -272,11 +308,15 @@ fn calendar_bounds(parts: &[Part], request: &SearchRequest, now: i64) -> Result<
     let mut bounds = Bounds::new();
     for field in fields {
         let json = serde_json::json!({ "a0": { "stats": { "field": crate::schema::number_column(&field) } } });
-        let aggregations: Aggregations = serde_json::from_value(json).map_err(|error| TantivyError::InternalError(error.to_string()))?;
+        let aggregations: Aggregations =
+            serde_json::from_value(json).map_err(|error| TantivyError::InternalError(error.to_string()))?;
         for part in parts {
             let Some((_, searcher)) = &part.searcher else { continue };
             let compiled = part.compile(&request.query, now)?;
-            let collector = tantivy::aggregation::AggregationCollector::from_aggs(aggregations.clone(), AggContextParams::default());
+            let collector = tantivy::aggregation::AggregationCollector::from_aggs(
+                aggregations.clone(),
+                AggContextParams::default(),
+            );
             let result = serde_json::to_value(searcher.search(&compiled, &collector)?).unwrap_or_default();
             #[allow(clippy::cast_possible_truncation)]
             let end = |key: &str| result["a0"][key].as_f64().map(|value| value as i64);

@@ -90,7 +90,10 @@ pub(crate) enum SourceFilter {
     All,
     None,
     /// Patterns of paths; an empty list of includes means all.
-    Some { includes: Vec<String>, excludes: Vec<String> },
+    Some {
+        includes: Vec<String>,
+        excludes: Vec<String>,
+    },
 }
 
 impl SourceFilter {
@@ -101,7 +104,9 @@ impl SourceFilter {
             match value {
                 None | Some(Value::Null) => Ok(Vec::new()),
                 Some(Value::String(text)) => Ok(text.split(',').map(str::to_owned).collect()),
-                Some(Value::Array(list)) => Ok(list.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()),
+                Some(Value::Array(list)) => {
+                    Ok(list.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect())
+                }
                 Some(_) => Err(QueryError::parsing("Expected one of [VALUE_BOOLEAN, START_OBJECT] for [_source]")),
             }
         };
@@ -169,7 +174,8 @@ fn filter(path: &str, json: &Value, includes: &[String], excludes: &[String]) ->
         }
         Value::Array(list) => {
             let kept: Vec<Value> = list.iter().filter_map(|item| filter(path, item, includes, excludes)).collect();
-            (!kept.is_empty() || includes.is_empty() || includes.iter().any(|pattern| named(pattern, path))).then_some(Value::Array(kept))
+            (!kept.is_empty() || includes.is_empty() || includes.iter().any(|pattern| named(pattern, path)))
+                .then_some(Value::Array(kept))
         }
         other => (includes.is_empty() || includes.iter().any(|pattern| named(pattern, path))).then(|| other.clone()),
     }
@@ -185,7 +191,10 @@ mod tests {
     fn shows_part_of_the_source() {
         let source = json!({"a": {"b": 1, "c": 2}, "d": [{"e": 1, "f": 2}], "g": "x"});
         let shown = |filter: Value| {
-            SourceFilter::parse(&filter).unwrap().apply(source.to_string().into_bytes()).map(|raw| serde_json::from_str::<Value>(raw.get()).unwrap())
+            SourceFilter::parse(&filter)
+                .unwrap()
+                .apply(source.to_string().into_bytes())
+                .map(|raw| serde_json::from_str::<Value>(raw.get()).unwrap())
         };
         assert_eq!(shown(json!(true)), Some(source.clone()));
         assert_eq!(shown(json!(false)), None);

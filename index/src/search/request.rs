@@ -71,7 +71,8 @@ impl SearchRequest {
     }
 
     fn read_body(&mut self, body: &Value) -> Result<(), QueryError> {
-        let body = body.as_object().ok_or_else(|| QueryError::parsing("Expected [START_OBJECT] but found another value"))?;
+        let body =
+            body.as_object().ok_or_else(|| QueryError::parsing("Expected [START_OBJECT] but found another value"))?;
         for (key, value) in body {
             match key.as_str() {
                 "query" => self.query = query::parse(value)?,
@@ -79,7 +80,8 @@ impl SearchRequest {
                 "size" => self.size = count(key, value)?,
                 "sort" => self.sort = Sort::parse_all(value)?,
                 "search_after" => {
-                    let after = value.as_array().ok_or_else(|| QueryError::parsing("[search_after] must be an array"))?;
+                    let after =
+                        value.as_array().ok_or_else(|| QueryError::parsing("[search_after] must be an array"))?;
                     self.after = Some(after.clone());
                 }
                 "_source" => self.source = SourceFilter::parse(value)?,
@@ -89,8 +91,20 @@ impl SearchRequest {
                 "seq_no_primary_term" => self.seq_no = value == true,
                 "min_score" => self.min_score = value.as_f64(),
                 // Accepted and without effect here.
-                "timeout" | "track_scores" | "explain" | "profile" | "highlight" | "script_fields" | "docvalue_fields" | "fields" | "stored_fields"
-                | "stats" | "terminate_after" | "ext" | "batched_reduce_size" | "indices_boost" => {}
+                "timeout"
+                | "track_scores"
+                | "explain"
+                | "profile"
+                | "highlight"
+                | "script_fields"
+                | "docvalue_fields"
+                | "fields"
+                | "stored_fields"
+                | "stats"
+                | "terminate_after"
+                | "ext"
+                | "batched_reduce_size"
+                | "indices_boost" => {}
                 other => {
                     let kind = match value {
                         Value::Object(_) => "START_OBJECT",
@@ -112,7 +126,11 @@ impl SearchRequest {
         let number = |key: &str| {
             params
                 .get(key)
-                .map(|text| text.parse::<usize>().map_err(|_| QueryError::illegal(format!("Failed to parse int parameter [{key}] with value [{text}]"))))
+                .map(|text| {
+                    text.parse::<usize>().map_err(|_| {
+                        QueryError::illegal(format!("Failed to parse int parameter [{key}] with value [{text}]"))
+                    })
+                })
                 .transpose()
         };
         if let Some(text) = params.get("q") {
@@ -126,7 +144,13 @@ impl SearchRequest {
             self.sort = text.split(',').map(Sort::parse_param).collect::<Result<_, _>>()?;
         }
         if let Some(text) = params.get("track_total_hits") {
-            self.track = track(&text.parse::<bool>().map(Value::Bool).or_else(|_| text.parse::<i64>().map(Value::from)).unwrap_or(Value::Null))?;
+            self.track = track(
+                &text
+                    .parse::<bool>()
+                    .map(Value::Bool)
+                    .or_else(|_| text.parse::<i64>().map(Value::from))
+                    .unwrap_or(Value::Null),
+            )?;
         }
         for (key, set) in [("version", &mut self.version), ("seq_no_primary_term", &mut self.seq_no)] {
             if let Some(text) = params.get(key) {
@@ -146,13 +170,21 @@ impl SearchRequest {
         }
         if let Some(after) = &self.after {
             if self.from > 0 {
-                return Err(QueryError { kind: "action_request_validation_exception", reason: "Validation Failed: 1: `from` parameter must be set to 0 when `search_after` is used;".to_owned() });
+                return Err(QueryError {
+                    kind: "action_request_validation_exception",
+                    reason: "Validation Failed: 1: `from` parameter must be set to 0 when `search_after` is used;"
+                        .to_owned(),
+                });
             }
             if self.sort.is_empty() {
                 return Err(QueryError::illegal("Sort must contain at least one field."));
             }
             if after.len() != self.sort.len() {
-                return Err(QueryError::illegal(format!("search_after has {} value(s) but sort has {}.", after.len(), self.sort.len())));
+                return Err(QueryError::illegal(format!(
+                    "search_after has {} value(s) but sort has {}.",
+                    after.len(),
+                    self.sort.len()
+                )));
             }
         }
         Ok(())
@@ -188,7 +220,9 @@ fn track(value: &Value) -> Result<Track, QueryError> {
         value => match value.as_i64() {
             Some(-1) => Ok(Track::Exactly),
             Some(limit) if limit >= 0 => Ok(Track::UpTo(limit.unsigned_abs())),
-            _ => Err(QueryError::illegal(format!("[track_total_hits] parameter must be positive or equals to -1, got {value}"))),
+            _ => Err(QueryError::illegal(format!(
+                "[track_total_hits] parameter must be positive or equals to -1, got {value}"
+            ))),
         },
     }
 }

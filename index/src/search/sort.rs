@@ -44,7 +44,9 @@ const MAX_SORTS: usize = 16;
 impl Sort {
     pub(super) fn parse_all(json: &Value) -> Result<Vec<Self>, QueryError> {
         let sorts: Vec<Self> = match json {
-            Value::Array(list) => list.iter().map(Self::parse_one).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect(),
+            Value::Array(list) => {
+                list.iter().map(Self::parse_one).collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect()
+            }
             one => Self::parse_one(one)?,
         };
         if sorts.len() > MAX_SORTS {
@@ -65,7 +67,9 @@ impl Sort {
     /// `name` or `name:desc`.
     pub(super) fn parse_param(text: &str) -> Result<Self, QueryError> {
         match text.rsplit_once(':') {
-            Some((name, direction)) if matches!(direction, "asc" | "desc") => Ok(Self::new(name, Some(direction == "desc"))),
+            Some((name, direction)) if matches!(direction, "asc" | "desc") => {
+                Ok(Self::new(name, Some(direction == "desc")))
+            }
             Some((_, direction)) => Err(QueryError::illegal(format!("Unknown SortOrder [{direction}]"))),
             None => Ok(Self::new(text, None)),
         }
@@ -88,15 +92,20 @@ impl Sort {
                             None => {}
                             Some(Value::String(missing)) if missing == "_last" => {}
                             Some(Value::String(missing)) if missing == "_first" => sort.missing = Missing::First,
-                            Some(_) => return Err(QueryError::illegal("[missing] supports only [_first] and [_last] here")),
+                            Some(_) => {
+                                return Err(QueryError::illegal("[missing] supports only [_first] and [_last] here"));
+                            }
                         }
-                        sort.unmapped = options.contains_key("unmapped_type") || options.get("ignore_unmapped") == Some(&Value::Bool(true));
+                        sort.unmapped = options.contains_key("unmapped_type")
+                            || options.get("ignore_unmapped") == Some(&Value::Bool(true));
                         Ok(sort)
                     }
                     value => Ok(Self::new(name, Some(direction(value)?))),
                 })
                 .collect(),
-            _ => Err(QueryError::illegal("malformed sort format, within the sort array, an object, or an actual string are allowed")),
+            _ => Err(QueryError::illegal(
+                "malformed sort format, within the sort array, an object, or an actual string are allowed",
+            )),
         }
     }
 }

@@ -84,7 +84,11 @@ pub(super) fn decode(bytes: &[u8], position: u64) -> Option<Frame<'_>> {
     if crc32c::crc32c(&whole[8..]) != u32::from_le_bytes(header[4..8].try_into().ok()?) {
         return None;
     }
-    Some(Frame { durable: u64::from_le_bytes(header[16..24].try_into().ok()?), records: &whole[HEADER..], length: whole.len() })
+    Some(Frame {
+        durable: u64::from_le_bytes(header[16..24].try_into().ok()?),
+        records: &whole[HEADER..],
+        length: whole.len(),
+    })
 }
 
 /// The records of a frame with their places, or `None` where a length runs over the end.

@@ -7,13 +7,32 @@ pub(crate) const LENGTH_BYTES: u64 = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Record<'a> {
     /// `settings` is JSON: name, uuid, created, mapping.
-    CreateIndex { settings: &'a str },
-    DeleteIndex { index: u64 },
+    CreateIndex {
+        settings: &'a str,
+    },
+    DeleteIndex {
+        index: u64,
+    },
     /// Mapping given by a request, merged in.
-    PutMapping { index: u64, mapping: &'a str },
+    PutMapping {
+        index: u64,
+        mapping: &'a str,
+    },
     /// A document; `replaces` when one of this id was there.
-    Put { index: u64, seq_no: u64, version: u64, replaces: bool, id: &'a str, source: &'a [u8] },
-    Delete { index: u64, seq_no: u64, version: u64, id: &'a str },
+    Put {
+        index: u64,
+        seq_no: u64,
+        version: u64,
+        replaces: bool,
+        id: &'a str,
+        source: &'a [u8],
+    },
+    Delete {
+        index: u64,
+        seq_no: u64,
+        version: u64,
+        id: &'a str,
+    },
 }
 
 impl<'a> Record<'a> {

@@ -1,10 +1,16 @@
 //! Reading the log back after a restart.
 
-use std::{io, path::{Path, PathBuf}};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 use logmill_disk::{Disk, DiskFile};
 
-use super::{FILE_HEADER, MAGIC, Record, frame::{self, Place}};
+use super::{
+    FILE_HEADER, MAGIC, Record,
+    frame::{self, Place},
+};
 use crate::IndexError;
 
 /// What the log held.
@@ -49,7 +55,8 @@ pub(crate) fn replay(
         if complete && torn.is_none() {
             while let Some(frame) = frame::decode(&bytes[at..], base + at as u64) {
                 let position = base + at as u64;
-                let records = frame::records(frame.records, position).ok_or_else(|| damaged(path, at, "an unknown record"))?;
+                let records =
+                    frame::records(frame.records, position).ok_or_else(|| damaged(path, at, "an unknown record"))?;
                 for (place, record) in records {
                     apply(place, record)?;
                     replayed.records += 1;
@@ -84,7 +91,10 @@ fn read(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
 }
 
 fn damaged(path: &Path, at: usize, what: &str) -> IndexError {
-    IndexError::Damaged { path: path.to_owned(), reason: format!("{what} at byte {at}; was it written by a newer version?") }
+    IndexError::Damaged {
+        path: path.to_owned(),
+        reason: format!("{what} at byte {at}; was it written by a newer version?"),
+    }
 }
 
 /// The furthest position that any readable frame behind `from` calls durable.

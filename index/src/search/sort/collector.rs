@@ -45,10 +45,24 @@ impl Collector for TopHits {
             .map(|(sort, target)| SortColumn::open(reader, sort, target.as_ref()))
             .collect::<tantivy::Result<_>>()?;
         let after = match &self.after {
-            Some(keys) => Some(columns.iter().zip(keys).map(|(column, key)| column.rank_of(key)).collect::<tantivy::Result<Box<[u128]>>>()?),
+            Some(keys) => Some(
+                columns
+                    .iter()
+                    .zip(keys)
+                    .map(|(column, key)| column.rank_of(key))
+                    .collect::<tantivy::Result<Box<[u128]>>>()?,
+            ),
             None => None,
         };
-        Ok(SegmentTop { segment, columns, after, limit: self.limit, min_score: self.min_score, heap: BinaryHeap::new(), count: 0 })
+        Ok(SegmentTop {
+            segment,
+            columns,
+            after,
+            limit: self.limit,
+            min_score: self.min_score,
+            heap: BinaryHeap::new(),
+            count: 0,
+        })
     }
 
     fn requires_scoring(&self) -> bool {
@@ -62,7 +76,9 @@ impl Collector for TopHits {
             all.extend(kept);
             count += number;
         }
-        all.sort_by(|a: &Kept, b: &Kept| compare(&self.sorts, &a.keys, &b.keys).then_with(|| a.address.cmp(&b.address)));
+        all.sort_by(|a: &Kept, b: &Kept| {
+            compare(&self.sorts, &a.keys, &b.keys).then_with(|| a.address.cmp(&b.address))
+        });
         all.truncate(self.limit);
         Ok((all, count))
     }
@@ -70,7 +86,12 @@ impl Collector for TopHits {
 
 /// The order of hits by their keys.
 pub(crate) fn compare(sorts: &[Sort], a: &[Key], b: &[Key]) -> std::cmp::Ordering {
-    sorts.iter().zip(a.iter().zip(b)).map(|(sort, (a, b))| a.compare(b, sort)).find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+    sorts
+        .iter()
+        .zip(a.iter().zip(b))
+        .map(|(sort, (a, b))| a.compare(b, sort))
+        .find(|order| order.is_ne())
+        .unwrap_or(std::cmp::Ordering::Equal)
 }
 
 pub(crate) struct SegmentTop {
@@ -119,7 +140,12 @@ impl SegmentCollector for SegmentTop {
         let primary = first.rank(doc, score);
         let full = self.heap.len() >= self.limit;
         // Documents come in ascending order: an equal one does not displace.
-        if full && self.heap.peek().is_some_and(|(worst, ..)| primary > worst[0] || (rest.is_empty() && primary == worst[0])) {
+        if full
+            && self
+                .heap
+                .peek()
+                .is_some_and(|(worst, ..)| primary > worst[0] || (rest.is_empty() && primary == worst[0]))
+        {
             return;
         }
         if let Some(after) = &self.after
@@ -148,7 +174,11 @@ impl SegmentCollector for SegmentTop {
     fn harvest(self) -> Self::Fruit {
         let columns = self.columns;
         let kept = self.heap.into_iter().map(|(ranks, doc, Scored(score))| {
-            let keys = columns.iter().zip(&ranks).map(|(column, rank)| column.key(*rank)).collect::<tantivy::Result<Vec<Key>>>()?;
+            let keys = columns
+                .iter()
+                .zip(&ranks)
+                .map(|(column, rank)| column.key(*rank))
+                .collect::<tantivy::Result<Vec<Key>>>()?;
             Ok(Kept { address: DocAddress::new(self.segment, doc), score, keys })
         });
         Ok((kept.collect::<tantivy::Result<Vec<Kept>>>()?, self.count))

@@ -36,7 +36,9 @@ impl SortColumn {
         let source = match (&sort.by, target) {
             (SortBy::Score, _) => Source::Score,
             (SortBy::Doc, _) => Source::Doc,
-            (_, Some(Target::Keyword(path))) => columns.str(&schema::keyword_column(path))?.map_or(Source::Nothing, Source::Text),
+            (_, Some(Target::Keyword(path))) => {
+                columns.str(&schema::keyword_column(path))?.map_or(Source::Nothing, Source::Text)
+            }
             (_, Some(Target::Number(path, _))) => {
                 let mut source = Source::Nothing;
                 for handle in columns.dynamic_column_handles(&schema::number_column(path))? {
@@ -51,7 +53,11 @@ impl SortColumn {
             (_, Some(Target::SeqNo)) => Source::Unsigned(columns.u64("_seq_no")?),
             _ => Source::Nothing,
         };
-        Ok(Self { source, descending: sort.descending, missing_class: if sort.missing == Missing::First { 0 } else { 2 << 64 } })
+        Ok(Self {
+            source,
+            descending: sort.descending,
+            missing_class: if sort.missing == Missing::First { 0 } else { 2 << 64 },
+        })
     }
 
     fn wrap(&self, value: u64) -> u128 {
@@ -88,7 +94,10 @@ impl SortColumn {
                 match dictionary.term_ord(text.as_bytes())? {
                     Some(ordinal) => ordinal * 2 + 1,
                     None => {
-                        let (from, _) = dictionary.term_bounds_to_ord(std::ops::Bound::Included(text.as_bytes()), std::ops::Bound::<&[u8]>::Unbounded)?;
+                        let (from, _) = dictionary.term_bounds_to_ord(
+                            std::ops::Bound::Included(text.as_bytes()),
+                            std::ops::Bound::<&[u8]>::Unbounded,
+                        )?;
                         match from {
                             std::ops::Bound::Included(next) => next.saturating_mul(2),
                             std::ops::Bound::Excluded(before) => before.saturating_mul(2).saturating_add(2),

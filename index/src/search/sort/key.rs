@@ -20,8 +20,12 @@ impl Key {
     pub(crate) fn compare(&self, other: &Self, sort: &Sort) -> Ordering {
         let natural = match (self, other) {
             (Self::Missing, Self::Missing) => return Ordering::Equal,
-            (Self::Missing, _) => return if sort.missing == Missing::First { Ordering::Less } else { Ordering::Greater },
-            (_, Self::Missing) => return if sort.missing == Missing::First { Ordering::Greater } else { Ordering::Less },
+            (Self::Missing, _) => {
+                return if sort.missing == Missing::First { Ordering::Less } else { Ordering::Greater };
+            }
+            (_, Self::Missing) => {
+                return if sort.missing == Missing::First { Ordering::Greater } else { Ordering::Less };
+            }
             (Self::Int(a), Self::Int(b)) => a.cmp(b),
             (Self::Text(a), Self::Text(b)) => a.cmp(b),
             // Indices that disagree about a field's type: numbers by value, before text.
@@ -70,13 +74,19 @@ impl Key {
                 Some(value) => Self::Int(value),
                 None => Self::Float(number.as_f64()?),
             },
-            (Value::String(text), Some(Kind::Double)) if matches!(text.as_str(), "Infinity" | "-Infinity") => Self::Missing,
-            (Value::String(text), Some(Kind::Date)) => Self::Int(crate::date::math::parse_math(text, now, crate::date::Round::Down)?),
+            (Value::String(text), Some(Kind::Double)) if matches!(text.as_str(), "Infinity" | "-Infinity") => {
+                Self::Missing
+            }
+            (Value::String(text), Some(Kind::Date)) => {
+                Self::Int(crate::date::math::parse_math(text, now, crate::date::Round::Down)?)
+            }
             (Value::String(text), Some(Kind::Double)) => Self::Float(text.parse().ok()?),
             (Value::String(text), Some(Kind::Long | Kind::Boolean)) => Self::Int(text.parse().ok()?),
             (Value::Bool(value), Some(Kind::Boolean)) => Self::Int(i64::from(*value)),
             (Value::String(text), _) => Self::Text(text.clone()),
-            (Value::Number(number), None) => number.as_i64().map(Self::Int).or_else(|| number.as_f64().map(Self::Float))?,
+            (Value::Number(number), None) => {
+                number.as_i64().map(Self::Int).or_else(|| number.as_f64().map(Self::Float))?
+            }
             (other, _) => Self::Text(other.to_string()),
         })
     }
