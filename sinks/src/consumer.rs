@@ -45,7 +45,9 @@ impl Shares {
     pub(crate) fn of(buffer_bytes: u64, sinks: usize) -> Self {
         let share = usize::try_from(buffer_bytes).unwrap_or(usize::MAX) / sinks.max(1);
         let share = share.max(2 << 20);
-        Self { records: share / 8 * 5, queue: share / 4, fetch: share / 8 }
+        // An answer is compressed: log lines unpack to ten times its size, and more in librdkafka's own structures, before
+        // any limit on the queue applies. A batch that is larger comes all the same, alone (KIP-74).
+        Self { records: share / 8 * 5, queue: share / 8, fetch: (share / 96).clamp(128 << 10, 1 << 20) }
     }
 }
 
@@ -61,7 +63,6 @@ pub(crate) fn create(
     shares: Shares,
 ) -> Result<Consumer, SinksError> {
     let kilobytes = (shares.queue >> 10).clamp(256, 2_097_151);
-    let fetch = shares.fetch.clamp(64 << 10, 64 << 20);
     let mut config = ClientConfig::new();
     // What the user may set otherwise.
     config
@@ -69,7 +70,6 @@ pub(crate) fn create(
         // After a kill the partitions wait this long for the dead member.
         .set("session.timeout.ms", "10000")
         .set("heartbeat.interval.ms", "2500")
-        .set("fetch.wait.max.ms", "250")
         .set("reconnect.backoff.max.ms", "2000")
         .set("log.connection.close", "false");
     for (key, value) in &kafka.properties {
@@ -89,9 +89,10 @@ pub(crate) fn create(
         .set("metadata.max.age.ms", "10000")
         .set("queued.max.messages.kbytes", kilobytes.to_string())
         .set("queued.min.messages", (shares.queue / MESSAGE_OVERHEAD).clamp(1000, 100_000).to_string())
-        .set("fetch.message.max.bytes", fetch.to_string())
-        .set("fetch.max.bytes", fetch.max(1 << 20).to_string())
-        .set("message.max.bytes", fetch.clamp(1000, 1 << 20).to_string())
+        .set("fetch.message.max.bytes", (shares.fetch / 2).to_string())
+        .set("fetch.max.bytes", shares.fetch.to_string())
+        // Bounds nothing for a consumer, but librdkafka wants it no larger than the line above.
+        .set("message.max.bytes", (shares.fetch / 2).to_string())
         // How soon a full queue is filled again: the default of a second would starve the sink.
         .set("fetch.queue.backoff.ms", "10")
         .set("fetch.error.backoff.ms", "100");

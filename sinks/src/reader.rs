@@ -39,7 +39,7 @@ use crate::{
 };
 
 /// Longest poll without a message: how soon a stop, a commit and the alarms are looked at.
-const POLL: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(250);
 /// Messages taken between two looks at everything else.
 const BURST: usize = 500;
 /// How long the reader may wait for room without polling.
@@ -229,7 +229,7 @@ impl Reader {
         if !self.paused && now.duration_since(since) >= UNPOLLED {
             self.pause(true);
         }
-        self.hand_over(Duration::from_millis(50));
+        self.hand_over(POLL);
         if self.paused {
             // Nothing is fetched while paused; what was on its way is kept all the same.
             self.poll(Duration::ZERO)?;

@@ -77,7 +77,7 @@ impl Prepared {
         let connector = Elastic::new(&sink.name, &sink.elasticsearch)?;
         let consumer = blueprint.consumer()?;
         let alarms = Arc::new(Alarms::new(&sink.name, context.health.clone(), metrics.paused.clone()));
-        let graves = DeadLetters::new(&config.kafka, sink, blueprint.shares.fetch / 2, alarms.clone())?;
+        let graves = DeadLetters::new(&config.kafka, sink, blueprint.shares.queue / 4, alarms.clone())?;
         let shared = Arc::new(Shared {
             sink: sink.name.clone(),
             partitions: Partitions::new(&sink.name, metrics.clone()),
