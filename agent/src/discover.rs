@@ -1,9 +1,11 @@
-//! Which files there are: globs, directory walks and inotify.
+//! Which files there are: globs, directory walks and notify events.
 
+mod gather;
 mod patterns;
 mod walk;
 mod watch;
 
+pub(crate) use gather::Change;
 pub(crate) use patterns::{Base, Patterns, is_rotated_name};
 pub(crate) use walk::{Listing, Walker};
-pub(crate) use watch::{Change, Watcher};
+pub(crate) use watch::Watcher;

@@ -94,6 +94,7 @@ impl<P: Producer> Engine<P> {
     pub(super) fn scan(&mut self, now: Now) {
         self.scan_soon = false;
         self.next_scan = now.mono + self.config.rescan_interval;
+        self.watcher.try_again();
         let bases: Vec<_> = self.inputs.iter().flat_map(|i| i.patterns.bases.clone()).collect();
         let listings = self.list(&bases, now);
         for listing in &listings {

@@ -122,11 +122,20 @@ impl Rig {
     }
 
     pub(super) fn steps(&mut self, count: usize) {
+        self.catch_up();
         (0..count).for_each(|_| self.step());
+    }
+
+    /// Waits until the engine can see the events of what the test has done so far.
+    fn catch_up(&mut self) {
+        if let Some(engine) = &mut self.engine {
+            engine.watcher.catch_up();
+        }
     }
 
     /// Steps until nothing new comes for a while.
     pub(super) fn settle(&mut self) {
+        self.catch_up();
         let mut quiet = 0;
         let mut last = self.topic.0.borrow().sent.len();
         for _ in 0..5000 {
