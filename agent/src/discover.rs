@@ -1,10 +1,12 @@
 //! Which files there are: globs, directory walks and notify events.
 
+mod copies;
 mod gather;
 mod patterns;
 mod walk;
 mod watch;
 
+pub(crate) use copies::originals;
 pub(crate) use gather::Change;
 pub(crate) use patterns::{Base, Patterns, is_rotated_name};
 pub(crate) use walk::{Listing, Walker};

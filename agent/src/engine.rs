@@ -4,6 +4,7 @@
 //! writes down what time decided (once for all of them, synced), then reads a block of each file that has bytes.
 
 mod admit;
+mod copy;
 mod emit;
 mod finish;
 mod look;
@@ -112,6 +113,8 @@ pub(crate) struct Engine<P> {
     origins: HashMap<PathBuf, PathBuf>,
     /// The latest generation found under each name: slot and number.
     latest: HashMap<PathBuf, (usize, u64)>,
+    /// Generations that were truncated away, by the name they had.
+    replaced: HashMap<PathBuf, copy::Original>,
     /// The first scan is not done.
     beginning: bool,
     scan_not_before: Instant,
@@ -166,6 +169,7 @@ impl<P: Producer> Engine<P> {
             scan_soon: true,
             origins: HashMap::new(),
             latest: HashMap::new(),
+            replaced: HashMap::new(),
             beginning: true,
             scan_not_before: now.mono,
             own_logs: admit::own_logs(),

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, fs::File, path::PathBuf, rc::Rc, time::Instant};
 
 use crate::{
-    checkpoint::{Extent, FileEntry, FileState},
+    checkpoint::{Extent, FileEntry, FileState, Mark},
     identity::{Generation, Stat},
     in_flight::InFlight,
     limit::Limiter,
@@ -50,6 +50,10 @@ pub(crate) struct Tracked {
     /// The bytes before the last extent's end.
     pub(crate) tail: Option<Vec<u8>>,
     pub(crate) beginning: Option<(u32, u64)>,
+    /// The bytes before an acknowledged offset.
+    pub(crate) mark: Option<Mark>,
+    /// It may be a copy that is still written to: the size at which it was seen, and since when.
+    pub(crate) incomplete: Option<(u64, Instant)>,
     pub(crate) long: Option<LongLine>,
     /// `offset` is inside a line that is being split.
     pub(crate) inside_line: bool,
@@ -127,6 +131,8 @@ impl Tracked {
             boundaries: VecDeque::new(),
             tail: None,
             beginning: None,
+            mark: None,
+            incomplete: None,
             long: None,
             inside_line: false,
             in_flight: InFlight::default(),
@@ -154,7 +160,7 @@ impl Tracked {
         (self.dev, self.ino, self.birth, self.start) = (entry.dev, entry.ino, entry.birth, entry.start);
         self.extents = state.extents.iter().copied().collect();
         self.boundaries = state.boundaries.iter().copied().collect();
-        self.beginning = state.beginning;
+        (self.beginning, self.mark) = (state.beginning, state.mark);
         (self.position, self.counted_to, self.recorded, self.verified) = (state.position, state.position, true, false);
         self.size = self.extents_end();
         self.rewind();
@@ -185,6 +191,11 @@ impl Tracked {
             input: input.to_owned(),
             path: self.path.clone(),
         }
+    }
+
+    /// Nothing was read of it, and all of it is to be.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.start == 0 && self.position == 0 && self.truncations == 0 && self.extents.is_empty()
     }
 
     /// Up to where read times are written down.

@@ -26,6 +26,14 @@ pub(crate) struct Extent {
     pub(crate) mark: u64,
 }
 
+/// The bytes before an acknowledged offset, by which a copy of the file is recognised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub(crate) at: u64,
+    /// Fingerprint of the up to 1 KiB before `at`.
+    pub(crate) hash: u64,
+}
+
 /// A generation of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileEntry {
@@ -62,6 +70,7 @@ pub(crate) enum Entry {
     NextId(u64),
     /// Wall clock at writing, milliseconds since 1970.
     Written(i64),
+    Mark(u64, Mark),
 }
 
 impl Entry {
@@ -112,6 +121,10 @@ impl Entry {
             Self::Written(ms) => {
                 out.push(10);
                 put(out, &[ms.cast_unsigned()]);
+            }
+            Self::Mark(id, mark) => {
+                out.push(11);
+                put(out, &[*id, mark.at, mark.hash]);
             }
         }
     }
@@ -200,6 +213,7 @@ fn entry(input: &mut Input) -> Option<Entry> {
         }
         9 => input.numbers().map(|[id]| Entry::NextId(id))?,
         10 => input.numbers().map(|[ms]| Entry::Written(ms.cast_signed()))?,
+        11 => input.numbers().map(|[id, at, hash]| Entry::Mark(id, Mark { at, hash }))?,
         _ => return None,
     })
 }

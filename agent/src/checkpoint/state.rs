@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::format::{Entry, Extent, FileEntry};
+use super::format::{Entry, Extent, FileEntry, Mark};
 use crate::ledger::Ledger;
 
 /// The checkpoint's content.
@@ -28,6 +28,7 @@ pub(crate) struct FileState {
     pub(crate) boundaries: BTreeSet<u64>,
     /// Length and fingerprint of the beginning.
     pub(crate) beginning: Option<(u32, u64)>,
+    pub(crate) mark: Option<Mark>,
 }
 
 impl State {
@@ -42,6 +43,7 @@ impl State {
                     extents: Vec::new(),
                     boundaries: BTreeSet::new(),
                     beginning: None,
+                    mark: None,
                 };
                 self.files.insert(file.id, state);
             }
@@ -67,6 +69,11 @@ impl State {
                     file.beginning = Some((*len, *hash));
                 }
             }
+            Entry::Mark(id, mark) => {
+                if let Some(file) = self.files.get_mut(id) {
+                    file.mark = Some(*mark);
+                }
+            }
             Entry::Gone(id) => drop(self.files.remove(id)),
             Entry::Ledger(ledger) => self.ledger = *ledger,
             Entry::NextId(id) => self.next_id = self.next_id.max(*id),
@@ -85,6 +92,7 @@ impl State {
             }
             out.extend(file.extents.iter().map(|e| Entry::Extent(*id, *e)));
             out.extend(file.boundaries.iter().map(|b| Entry::Boundary(*id, *b)));
+            out.extend(file.mark.map(|mark| Entry::Mark(*id, mark)));
             out.extend(file.beginning.map(|(len, hash)| Entry::Beginning(*id, len, hash)));
         }
         out

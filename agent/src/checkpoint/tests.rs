@@ -141,7 +141,16 @@ fn sample() -> (SimDisk, State) {
     assert_eq!(Opened::New, opened);
     log.append(&[Entry::Input("app".into()), file(1), file(2)], true).unwrap();
     let extent = Extent { start: 0, end: 90, time_ms: -5, mark: 0 };
-    log.append(&[Entry::Extent(1, extent), Entry::Boundary(1, 90), Entry::Beginning(2, 4, 77)], true).unwrap();
+    log.append(
+        &[
+            Entry::Extent(1, extent),
+            Entry::Boundary(1, 90),
+            Entry::Beginning(2, 4, 77),
+            Entry::Mark(1, Mark { at: 9, hash: 5 }),
+        ],
+        true,
+    )
+    .unwrap();
     let ledger = Ledger { acknowledged: 3, dropped: [1, 0, 2], bytes_lost: 9 };
     log.append(&[Entry::Position(1, 50), Entry::Ledger(ledger), Entry::Written(7), Entry::Gone(2)], true).unwrap();
     let state = log.state().clone();

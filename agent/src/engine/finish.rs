@@ -16,7 +16,8 @@ impl<P: Producer> Engine<P> {
         self.moved.sort_unstable();
         self.moved.dedup();
         let mut entries: Vec<Entry> = Vec::with_capacity(self.moved.len() + 2);
-        for slot in self.moved.drain(..) {
+        for slot in std::mem::take(&mut self.moved) {
+            entries.extend(self.new_mark(slot));
             if let Some(tracked) = self.slots.get(slot).filter(|t| t.recorded) {
                 entries.push(Entry::Position(tracked.id, tracked.position));
             }

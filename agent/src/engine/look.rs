@@ -9,7 +9,10 @@ use std::{
 
 use rustix::fs::OFlags;
 
-use super::{BLOCK, Engine};
+use super::{
+    BLOCK, Engine,
+    copy::{Copied, QUIET},
+};
 use crate::{
     checkpoint::{Entry, Extent},
     clock::Now,
@@ -64,6 +67,10 @@ impl<P: Producer> Engine<P> {
                 }
             }
             Some(Ok(Seen::Truncated(stat))) => self.truncated(slot, &stat),
+            Some(Ok(Seen::Incomplete)) => {
+                let id = self.slots.get(slot).map_or(0, |t| t.id);
+                self.timers.set(now.mono + QUIET, slot, id);
+            }
             Some(Ok(Seen::End { size, deleted })) => self.at_end(slot, size, deleted, now),
             Some(Err(error)) => {
                 let path = self.slots.get(slot).map(|t| t.path.clone()).unwrap_or_default();
@@ -132,6 +139,13 @@ impl<P: Producer> Engine<P> {
         }
         tracked.verified = true;
         tracked.size = stat.size;
+        if stat.size > 0 && tracked.is_untouched() {
+            match self.copied(tracked, file, stat.size, now)? {
+                Copied::No => {}
+                Copied::Later => return Ok(Seen::Incomplete),
+                Copied::Of(original) => self.go_on_as_copy(tracked, *original),
+            }
+        }
         if !tracked.recorded && !self.record_generation(tracked, file)? {
             return Ok(Seen::End { size: stat.size, deleted: stat.links == 0 });
         }
@@ -146,7 +160,9 @@ impl<P: Producer> Engine<P> {
         if tracked.tail.as_ref().is_some_and(|tail| !before.ends_with(tail)) {
             return Ok(Seen::Truncated(stat));
         }
-        if tracked.beginning.is_none_or(|(len, _)| (len as usize) < BEGINNING && stat.size >= BEGINNING as u64) {
+        // Known anew at each doubling, as long as it is short.
+        let known = |len: u32| stat.size < u64::from(len).saturating_mul(2).min(BEGINNING as u64);
+        if tracked.beginning.is_none_or(|(len, _)| (len as usize) < BEGINNING && !known(len)) {
             let beginning = bytes_at(file, 0, BEGINNING)?;
             let known = (beginning.len() as u32, fingerprint(&beginning));
             tracked.beginning = Some(known);
@@ -184,8 +200,9 @@ impl<P: Producer> Engine<P> {
 
     /// The file's content was replaced in place: a new generation begins, the old one ends with what is in flight.
     fn truncated(&mut self, slot: usize, stat: &Stat) {
+        let copied = self.remember_replaced(slot);
         let Some(old) = self.slots.get_mut(slot) else { return };
-        let lost = old.size.saturating_sub(old.offset);
+        let lost = if copied { 0 } else { old.size.saturating_sub(old.offset) };
         let mut new = Tracked::new(
             self.next_id,
             old.input,
@@ -274,7 +291,12 @@ impl<P: Producer> Engine<P> {
 enum Seen {
     Bytes,
     Truncated(Stat),
-    End { size: u64, deleted: bool },
+    /// Maybe a copy in the making.
+    Incomplete,
+    End {
+        size: u64,
+        deleted: bool,
+    },
 }
 
 /// Whether a file is still what the checkpoint knows: not shorter, and the same where it is compared.

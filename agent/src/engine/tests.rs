@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod chance;
+mod copies;
 mod lines;
 mod restart;
 mod rotation;
