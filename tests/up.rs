@@ -190,13 +190,20 @@ fn every_line_becomes_one_document_over_a_restart() {
     let groups: serde_json::Value = serde_json::from_str(&groups).unwrap();
     let ends: i64 = groups.as_array().unwrap().iter().filter_map(|g| g["log_end_offset"].as_i64()).sum();
     assert_eq!(ends, 12_000);
-    let ledger = Command::new(env!("CARGO_BIN_EXE_logmill"))
-        .args(["ledger", "--output", "json", "--agent", &up.metrics])
-        .output()
-        .unwrap();
-    assert!(ledger.status.success(), "{}", String::from_utf8_lossy(&ledger.stderr));
-    let ledger: serde_json::Value = serde_json::from_slice(&ledger.stdout).unwrap();
-    assert_eq!(ledger["agent"]["acknowledged"], 12_000, "{ledger}");
-    assert_eq!(ledger["sinks"]["app-logs"]["indexed"], 12_000, "{ledger}");
+    // The sinks count what is committed, a moment after it can be found.
+    let begin = Instant::now();
+    loop {
+        let ledger = Command::new(env!("CARGO_BIN_EXE_logmill"))
+            .args(["ledger", "--output", "json", "--agent", &up.metrics])
+            .output()
+            .unwrap();
+        assert!(ledger.status.success(), "{}", String::from_utf8_lossy(&ledger.stderr));
+        let ledger: serde_json::Value = serde_json::from_slice(&ledger.stdout).unwrap();
+        if ledger["agent"]["acknowledged"] == 12_000 && ledger["sinks"]["app-logs"]["indexed"] == 12_000 {
+            break;
+        }
+        assert!(begin.elapsed() < Duration::from_secs(30), "{ledger}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
     up.stop(dir.path());
 }
