@@ -97,7 +97,7 @@ impl Drop for Daemon {
 fn a_file_that_must_not_be_read_is_named() {
     let place = Place::new();
     fs::write(place.path("logs/secret.log"), "x\n").unwrap();
-    fs::set_permissions(place.path("logs/secret.log"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(place.path("logs/secret.log"), fs::Permissions::from_mode(0o000)).unwrap();
     if rustix::process::geteuid().is_root() {
         place.give("logs/secret.log");
     }
