@@ -54,6 +54,8 @@ pub(crate) struct Tracked {
     pub(crate) mark: Option<Mark>,
     /// It may be a copy that is still written to: the size at which it was seen, and since when.
     pub(crate) incomplete: Option<(u64, Instant)>,
+    /// It was truncated, and possible copies are looked at first.
+    pub(crate) copies_first: bool,
     pub(crate) long: Option<LongLine>,
     /// `offset` is inside a line that is being split.
     pub(crate) inside_line: bool,
@@ -133,6 +135,7 @@ impl Tracked {
             beginning: None,
             mark: None,
             incomplete: None,
+            copies_first: false,
             long: None,
             inside_line: false,
             in_flight: InFlight::default(),

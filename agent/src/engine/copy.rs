@@ -142,6 +142,26 @@ impl<P: Producer> Engine<P> {
         self.pending.extend(tracked.boundaries.iter().map(|b| Entry::Boundary(id, *b)));
     }
 
+    /// Whether a truncated file that was not read to its end waits for one more look, since a new file may be its copy.
+    pub(super) fn copy_may_come(&mut self, slot: usize) -> bool {
+        let Some(tracked) = self.slots.get(slot) else { return false };
+        if tracked.copies_first || tracked.offset >= tracked.size || Original::new(tracked).is_none() {
+            return false;
+        }
+        let is_copy = |name: &Path| {
+            let (Some(dir), Some(file)) = (name.parent(), name.file_name().and_then(|n| n.to_str())) else {
+                return false;
+            };
+            tracked.path.parent() == Some(dir)
+                && discover::originals(file).any(|(original, _)| tracked.path == dir.join(original))
+        };
+        let comes = self.slots.iter().any(|(_, t)| t.is_untouched() && t.name.as_deref().is_some_and(is_copy));
+        if let Some(tracked) = self.slots.get_mut(slot) {
+            tracked.copies_first = true;
+        }
+        comes
+    }
+
     /// Remembers a generation that is being truncated away, for its copy may be found only now. Whether there is a
     /// copy that has all of it already.
     pub(super) fn remember_replaced(&mut self, slot: usize) -> bool {

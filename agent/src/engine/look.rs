@@ -66,6 +66,8 @@ impl<P: Producer> Engine<P> {
                     self.read.push_back(slot);
                 }
             }
+            // What the truncation took may be in a copy: then that is looked at first.
+            Some(Ok(Seen::Truncated(_))) if self.copy_may_come(slot) => self.wake(slot),
             Some(Ok(Seen::Truncated(stat))) => self.truncated(slot, &stat),
             Some(Ok(Seen::Incomplete)) => {
                 let id = self.slots.get(slot).map_or(0, |t| t.id);

@@ -90,6 +90,29 @@ fn lines_in_flight_have_the_same_ids_in_the_copy() {
 }
 
 #[test]
+fn what_was_not_read_before_the_truncation_is_read_from_the_copy() {
+    let mut rig = rig();
+    rig.append("app.log", numbered("a", 0..100));
+    rig.settle();
+    rig.acknowledge = false;
+    rig.topic.0.borrow_mut().room = 10;
+    rig.append("app.log", numbered("a", 100..1000));
+    rig.steps(50);
+    copy(&rig, "app.log", "app.log.1");
+    truncate(&rig, "app.log");
+    rig.append("app.log", numbered("b", 0..10));
+    rig.steps(50);
+    rig.topic.0.borrow_mut().room = usize::MAX;
+    rig.acknowledge = true;
+    rig.settle();
+    let mut distinct = rig.distinct();
+    let last = distinct.split_off(1000);
+    assert_eq!((names("a", 0..1000), names("b", 0..10)), (distinct, last));
+    let (read, ledger) = rig.ledger();
+    assert_eq!((read, 0), (ledger.finished(), ledger.bytes_lost));
+}
+
+#[test]
 fn a_copy_that_is_still_written_is_waited_for() {
     let mut rig = rig();
     let text = numbered("a", 0..1000);
