@@ -113,6 +113,20 @@ fn what_was_not_read_before_the_truncation_is_read_from_the_copy() {
 }
 
 #[test]
+fn a_line_that_ends_in_the_copy_is_not_lost() {
+    let mut rig = rig();
+    rig.append("app.log", numbered("a", 0..100));
+    rig.append("app.log", "half");
+    rig.settle();
+    rig.append("app.log", " and half\n");
+    copy(&rig, "app.log", "app.log.1");
+    truncate(&rig, "app.log");
+    rig.settle();
+    assert_eq!([names("a", 0..100), vec!["half and half".to_owned()]].concat(), rig.messages());
+    assert_eq!(0, rig.ledger().1.bytes_lost);
+}
+
+#[test]
 fn a_copy_that_is_still_written_is_waited_for() {
     let mut rig = rig();
     let text = numbered("a", 0..1000);
