@@ -16,6 +16,9 @@ async fn run(name: &str, text: &str) {
         let method = reqwest::Method::from_bytes(step.method().as_bytes()).unwrap();
         let mut request = client.request(method, format!("{url}{}", step.path()));
         if let Some((body, media)) = step.payload() {
+            if media.contains("compatible-with") {
+                request = request.header("accept", "application/vnd.elasticsearch+json;compatible-with=8");
+            }
             request = request.header("content-type", media).body(body);
         }
         let response = request.send().await.unwrap();

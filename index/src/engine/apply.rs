@@ -187,7 +187,7 @@ impl Applier {
         for _ in 0..self.waiting.len() {
             let Some((since, shard)) = self.waiting.pop_front() else { break };
             if shard.is_deleted() {
-                self.drop_index(&shard)?;
+                self.drop_index(&shard);
                 continue;
             }
             if !ready(&shard, durable) {
@@ -323,21 +323,25 @@ impl Applier {
         idle.into_iter().try_for_each(|number| self.close(number))
     }
 
-    fn drop_index(&mut self, shard: &Arc<Shard>) -> Result<(), IndexError> {
-        drop(self.writers.remove(&shard.number));
-        self.engine.close_reader(shard);
-        let io = |what| IndexError::io(&shard.dir, what);
-        if shard.dir.exists() {
-            std::fs::remove_dir_all(&shard.dir).map_err(io("cannot remove a deleted index"))?;
+    fn drop_index(&mut self, shard: &Arc<Shard>) {
+        if let Some(writer) = self.writers.remove(&shard.number) {
+            // Its merging threads must not write while the directory goes.
+            if let Err(error) = writer.close() {
+                tracing::debug!(index = &*shard.name, %error, "closing the writer of a deleted index");
+            }
         }
-        if let Some(parent) = shard.dir.parent() {
-            std::fs::File::open(parent)
-                .and_then(|parent| parent.sync_all())
-                .map_err(io("cannot sync the directory of"))?;
+        self.engine.close_reader(shard);
+        let removed = if shard.dir.exists() { std::fs::remove_dir_all(&shard.dir) } else { Ok(()) };
+        let synced =
+            removed.and_then(|()| shard.dir.parent().map_or(Ok(()), |parent| std::fs::File::open(parent)?.sync_all()));
+        if let Err(error) = synced {
+            // The log keeps the deletion; the next start removes what is left.
+            tracing::warn!(index = &*shard.name, dir = %shard.dir.display(), %error, "cannot remove a deleted index yet");
+            shard.visible.send_replace(u64::MAX);
+            return;
         }
         shard.visible.send_replace(u64::MAX);
         self.engine.catalog.write().dropping.remove(&shard.number);
-        Ok(())
     }
 
     /// On a graceful stop: what has a writer is committed, the rest stays in the log.

@@ -158,7 +158,7 @@ impl Engine {
         }
         let mut source = std::borrow::Cow::Borrowed(item.source);
         if item.verb == Verb::Update {
-            match self.merged(&shard, &state, lookups, present.as_ref(), &item)? {
+            match self.merged(&shard, &state, lookups, present.as_ref(), &item, batch)? {
                 Some(merged) => source = merged.into(),
                 None => {
                     let (version, seq_no) = present.map_or((1, seq_no), |present| (present.version, present.seq_no));

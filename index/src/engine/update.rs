@@ -1,5 +1,7 @@
 //! Partial updates and reading one document as of now.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
     store::{self, StoredDocument},
     write::{Failure, Prepared},
 };
-use crate::wal::Record;
+use crate::wal::{Batch, Record};
 
 impl Engine {
     /// The document under an id as of now, committed or not.
@@ -26,7 +28,7 @@ impl Engine {
             };
             let commits = state.commits;
             drop(state);
-            if let Ok(source) = self.source(shard, &mut lookups, commits, &present) {
+            if let Ok(source) = self.source(shard, &mut lookups, commits, &present, None) {
                 return Ok(Some(StoredDocument { source, version: present.version, seq_no: present.seq_no }));
             }
         }
@@ -39,11 +41,16 @@ impl Engine {
         lookups: &mut Lookups,
         commits: u64,
         present: &Present,
+        batch: Option<&Batch>,
     ) -> Result<Vec<u8>, Failure> {
         let gone = || Failure::new(500, "engine_exception", "the document's record is unreadable");
         match present.place {
             At::Log(place) => {
-                let body = self.wal.read(place.position, place.length).map_err(|_| gone())?;
+                // Decided a moment ago, it is not in the log yet.
+                let body = match batch.and_then(|batch| batch.read(place)) {
+                    Some(body) => Cow::Borrowed(body),
+                    None => Cow::Owned(self.wal.read(place.position, place.length).map_err(|_| gone())?),
+                };
                 match Record::decode(&body) {
                     Some(Record::Put { source, .. }) => Ok(source.to_vec()),
                     _ => Err(gone()),
@@ -65,6 +72,7 @@ impl Engine {
         lookups: &mut Lookups,
         present: Option<&Present>,
         item: &Prepared<'_>,
+        batch: &Batch,
     ) -> Result<Option<Vec<u8>>, Failure> {
         let body: Map<String, Value> = serde_json::from_slice(item.source)
             .map_err(|error| Failure::new(400, "x_content_parse_exception", format!("[UpdateRequest] {error}")))?;
@@ -89,7 +97,7 @@ impl Engine {
                 "Validation Failed: 1: script or doc is missing;",
             ));
         };
-        let old = self.source(shard, lookups, state.commits, present)?;
+        let old = self.source(shard, lookups, state.commits, present, Some(batch))?;
         let old: Value =
             serde_json::from_slice(&old).map_err(|error| Failure::new(500, "engine_exception", error.to_string()))?;
         let mut new = old.clone();

@@ -91,14 +91,15 @@ impl Compiler<'_> {
         for query in filter {
             clauses.push((Occur::Must, Box::new(ConstScoreQuery::new(self.compile(query)?, 0.0)) as Box<dyn Compiled>));
         }
-        // A bool without anything to match matches all, less what it must not.
+        // A bool without anything to match matches all, less what it must not, and scores nothing.
         if must.is_empty() && filter.is_empty() && (should.is_empty() || minimum == Some(0)) {
-            clauses.push((Occur::Must, Box::new(AllQuery)));
+            clauses.push((Occur::Must, Box::new(ConstScoreQuery::new(Box::new(AllQuery), 0.0))));
         }
         for query in must_not {
             clauses.push((Occur::MustNot, self.compile(query)?));
         }
-        let required = minimum.unwrap_or(usize::from(must.is_empty() && filter.is_empty()));
+        let optional = should.is_empty() || !must.is_empty() || !filter.is_empty();
+        let required = minimum.unwrap_or(usize::from(!optional));
         for query in should {
             clauses.push((Occur::Should, self.compile(query)?));
         }

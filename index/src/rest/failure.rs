@@ -70,6 +70,7 @@ pub(super) fn of_query(failure: &QueryError) -> Reply {
             json!({ "type": failure.kind, "reason": failure.reason, "line": 1, "col": 1 }),
             named_object(&failure.reason),
         ),
+        "query_shard_exception" => of_search(&SearchError::Query(failure.clone()), "_all"),
         kind => error(400, kind, &failure.reason),
     }
 }

@@ -78,12 +78,19 @@ pub(super) async fn msearch(rest: &Arc<Rest>, index: Option<&str>, call: &Call) 
             "Validation Failed: 1: no requests added;",
         ));
     }
+    // A search that does not parse fails the whole request, as in Elasticsearch.
+    let searches = searches
+        .into_iter()
+        .map(|(header, body)| {
+            Ok((header, SearchRequest::parse(Some(&body), &HashMap::new()).map_err(|error| failure::of_query(&error))?))
+        })
+        .collect::<Result<Vec<(Value, SearchRequest)>, Reply>>()?;
     let index = index.map(str::to_owned);
     let responses = rest
         .work(move |rest| {
             searches
                 .into_iter()
-                .map(|(header, body)| one(rest, index.as_deref(), &header, &body))
+                .map(|(header, request)| one(rest, index.as_deref(), &header, &request))
                 .collect::<Vec<Value>>()
         })
         .await?;
@@ -93,20 +100,18 @@ pub(super) async fn msearch(rest: &Arc<Rest>, index: Option<&str>, call: &Call) 
     ))
 }
 
-fn one(rest: &Rest, index: Option<&str>, header: &Value, body: &Value) -> Value {
+fn one(rest: &Rest, index: Option<&str>, header: &Value, request: &SearchRequest) -> Value {
     let given = match &header["index"] {
         Value::String(name) => Some(name.clone()),
         Value::Array(names) => Some(names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(",")),
         _ => index.map(str::to_owned),
     };
     let lenient = header["ignore_unavailable"] == true;
-    let reply = SearchRequest::parse(Some(body), &HashMap::new()).map_err(|error| failure::of_query(&error)).and_then(
-        |request| {
-            let shards = names::expand_with(rest, given.as_deref(), lenient, header["allow_no_indices"] != false)?;
-            search::search(&rest.engine, &shards, &request)
+    let reply =
+        names::expand_with(rest, given.as_deref(), lenient, header["allow_no_indices"] != false).and_then(|shards| {
+            search::search(&rest.engine, &shards, request)
                 .map_err(|error| failure::of_search(&error, given.as_deref().unwrap_or("_all")))
-        },
-    );
+        });
     match reply {
         Ok(response) => {
             let mut json = json!(response);

@@ -39,6 +39,12 @@ impl Batch {
         Some(Place { position: self.start + at as u64, length })
     }
 
+    /// The body of a record that was pushed to this batch.
+    pub(crate) fn read(&self, place: Place) -> Option<&[u8]> {
+        let at = usize::try_from(place.position.checked_sub(self.start)?).ok()? + record::LENGTH_BYTES as usize;
+        self.bytes.get(at..at.checked_add(place.length as usize)?)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes.len() == HEADER
     }
