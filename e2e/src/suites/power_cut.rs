@@ -26,19 +26,43 @@ use crate::{
     readback,
 };
 
-pub(super) async fn run(room: &Room) -> Result<String> {
-    let rounds = if room.is_long() { 12 } else { 2 };
-    let mut figures = Vec::new();
-    for round in 0..rounds {
-        let dir = room.dir.join(format!("round-{round}"));
-        std::fs::create_dir_all(&dir)?;
-        let seconds = 2.0 + f64::from(round) * 0.7;
-        let records = broker(&dir, seconds).await.with_context(|| format!("broker, round {round}"))?;
-        let documents = index(&dir, seconds).await.with_context(|| format!("index, round {round}"))?;
-        let repeats = agent(&dir).await.with_context(|| format!("agent, round {round}"))?;
-        figures.push(format!("{records} records, {documents} documents acknowledged, {repeats} lines sent again"));
+fn round(room: &Room, n: u32) -> Result<std::path::PathBuf> {
+    let dir = room.dir.join(format!("round-{n}"));
+    std::fs::create_dir_all(&dir)?;
+    Ok(dir)
+}
+
+fn rounds(room: &Room) -> u32 {
+    if room.is_long() { 15 } else { 2 }
+}
+
+/// Longer each time, so that the cut falls elsewhere.
+fn seconds(round: u32) -> f64 {
+    2.0 + f64::from(round) * 0.7
+}
+
+pub(super) async fn of_broker(room: &Room) -> Result<String> {
+    let mut acknowledged = 0;
+    for n in 0..rounds(room) {
+        acknowledged += broker(&round(room, n)?, seconds(n)).await.with_context(|| format!("round {n}"))?;
     }
-    Ok(figures.join("; "))
+    Ok(format!("{acknowledged} acknowledged records in {} cuts", rounds(room)))
+}
+
+pub(super) async fn of_index(room: &Room) -> Result<String> {
+    let mut answered = 0;
+    for n in 0..rounds(room) {
+        answered += index(&round(room, n)?, seconds(n)).await.with_context(|| format!("round {n}"))?;
+    }
+    Ok(format!("{answered} documents answered for in {} cuts", rounds(room)))
+}
+
+pub(super) async fn of_agent(room: &Room) -> Result<String> {
+    let mut repeats = 0;
+    for n in 0..rounds(room) {
+        repeats += agent(&round(room, n)?).await.with_context(|| format!("round {n}"))?;
+    }
+    Ok(format!("{} cuts, {repeats} lines sent again with their old ids", rounds(room)))
 }
 
 /// Remembers what was acknowledged.
