@@ -31,11 +31,11 @@ use logmill_disk::Disk;
 use parking_lot::{Condvar, Mutex, RwLock};
 
 pub(crate) use catalog::{Catalog, CreateError, Template, new_id};
-pub(crate) use names::{NameError, check_name, matches};
+pub(crate) use names::matches;
 pub(crate) use recover::lock;
 pub(crate) use shard::Shard;
 pub(crate) use store::{Opened, StoredDocument, stored, version_of};
-pub(crate) use write::{Bulk, Done, Failure, Operation, OperationKind, Outcome, Verb};
+pub(crate) use write::{Bulk, Failure, Operation, OperationKind, Outcome, Verb};
 
 use crate::{IndexError, metrics::Metrics, running::Status, wal::Wal};
 use apply::Signals;
@@ -43,7 +43,7 @@ use apply::Signals;
 /// Documents that may wait for their index's turn; a `_bulk` waits while there are more.
 const MAX_PENDING: usize = 400_000;
 /// Pending documents kept in memory; beyond this they are read back from the write-ahead log.
-const MAX_PENDING_BYTES: usize = 32 * 1024 * 1024;
+const MAX_PENDING_BYTES: usize = 8 * 1024 * 1024;
 
 pub(crate) struct Options {
     pub(crate) data_dir: PathBuf,

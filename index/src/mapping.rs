@@ -102,10 +102,6 @@ impl Mapping {
         self.objects.contains(path)
     }
 
-    pub(crate) fn objects(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.objects.iter()
-    }
-
     /// As `index.mapping.total_fields.limit` counts.
     pub(crate) fn count(&self) -> usize {
         self.objects.len()

@@ -1,5 +1,6 @@
 //! Queries: Elasticsearch's JSON and Lucene's query strings, read into one tree that is compiled per index.
 
+mod column;
 mod compile;
 mod dsl;
 mod expand;

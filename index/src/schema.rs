@@ -1,8 +1,10 @@
 //! How documents lie in Tantivy.
 //!
-//! A Tantivy schema cannot grow, a JSON field can; so values lie in three JSON fields under their dotted paths:
+//! A Tantivy schema cannot grow, a JSON field can; so values lie in JSON fields under their dotted paths:
 //! - `t`: analyzed text, with positions;
-//! - `k`: exact strings, indexed and as fast columns (keyword fields and `.keyword` subfields);
+//! - `k`: exact strings as fast columns (keyword fields and `.keyword` subfields);
+//! - `x`: the same strings in the inverted index, where they are at most [`MAX_INDEXED`] bytes: log messages as terms
+//!   would cost more than all the rest, and who looks for a whole message can wait for a column to be read;
 //! - `n`: numbers as fast columns only (dates as milliseconds, booleans as 0 and 1).
 //!
 //! Beside them `_id` (indexed, stored), `_source` (stored as it came), `_seq_no` and `_version` (fast), and `_long`:
@@ -23,6 +25,9 @@ use crate::{
     mapping::{Kind, Leaf, LeafValue, Mapping},
 };
 
+/// Longest exact string in the inverted index, bytes.
+pub(crate) const MAX_INDEXED: usize = 64;
+
 /// The fields, the same in every index.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fields {
@@ -33,6 +38,7 @@ pub(crate) struct Fields {
     pub(crate) long: Field,
     pub(crate) text: Field,
     pub(crate) keyword: Field,
+    pub(crate) exact: Field,
     pub(crate) number: Field,
 }
 
@@ -52,10 +58,9 @@ static SCHEMA: LazyLock<(Schema, Fields)> = LazyLock::new(|| {
         long: builder.add_text_field("_long", STRING),
         text: builder
             .add_json_field("t", JsonObjectOptions::default().set_expand_dots_enabled().set_indexing_options(text)),
-        keyword: builder.add_json_field(
-            "k",
-            JsonObjectOptions::default().set_expand_dots_enabled().set_indexing_options(raw).set_fast("raw"),
-        ),
+        keyword: builder.add_json_field("k", JsonObjectOptions::default().set_expand_dots_enabled().set_fast("raw")),
+        exact: builder
+            .add_json_field("x", JsonObjectOptions::default().set_expand_dots_enabled().set_indexing_options(raw)),
         number: builder.add_json_field("n", JsonObjectOptions::default().set_expand_dots_enabled().set_fast("raw")),
     };
     (builder.build(), fields)
@@ -98,23 +103,35 @@ pub(crate) fn build(mapping: &Mapping, id: &str, source: &[u8], leaves: &[Leaf<'
     let mut document = TantivyDocument::with_capacity(source.len() * 2 + 256);
     document.add_text(fields.id, id);
     document.add_bytes(fields.source, source);
-    let mut present = [false; 3];
+    let mut present = [false; 4];
+    let mut keyword = |field: &crate::mapping::Field, value: &str| {
+        let here = field.keyword && in_keyword(field.ignore_above, value);
+        present[Part::Keyword as usize] |= here;
+        present[Part::Exact as usize] |= here && value.len() <= MAX_INDEXED;
+        here
+    };
+    let (mut text, mut number) = (false, false);
     for leaf in leaves {
         let field = mapping.at(leaf.field);
         match (&leaf.value, field.kind) {
             (LeafValue::Str(value), Kind::Text) => {
-                present[0] = true;
-                if field.keyword && in_keyword(field.ignore_above, value) {
-                    present[1] = true;
-                } else {
+                text = true;
+                if !keyword(field, value) {
                     document.add_text(fields.long, &*field.path);
                 }
             }
-            (LeafValue::Str(value), _) => present[1] |= in_keyword(field.ignore_above, value),
-            _ => present[2] = true,
+            (LeafValue::Str(value), _) => drop(keyword(field, value)),
+            _ => number = true,
         }
     }
-    for (part, field) in [(Part::Text, fields.text), (Part::Keyword, fields.keyword), (Part::Number, fields.number)] {
+    present[Part::Text as usize] = text;
+    present[Part::Number as usize] = number;
+    for (part, field) in [
+        (Part::Text, fields.text),
+        (Part::Keyword, fields.keyword),
+        (Part::Exact, fields.exact),
+        (Part::Number, fields.number),
+    ] {
         if present[part as usize] {
             document.add_field_value(field, Node::Object(part, mapping, leaves));
         }
@@ -133,6 +150,7 @@ enum Part {
     Text = 0,
     Keyword = 1,
     Number = 2,
+    Exact = 3,
 }
 
 /// A view of the leaves as the flat JSON object Tantivy takes.
@@ -173,6 +191,9 @@ impl<'a> Iterator for Entries<'a> {
             let here = match (&leaf.value, self.part) {
                 (LeafValue::Str(_), Part::Text) => field.kind == Kind::Text,
                 (LeafValue::Str(value), Part::Keyword) => field.keyword && in_keyword(field.ignore_above, value),
+                (LeafValue::Str(value), Part::Exact) => {
+                    value.len() <= MAX_INDEXED && field.keyword && in_keyword(field.ignore_above, value)
+                }
                 (LeafValue::I64(_) | LeafValue::F64(_), Part::Number) => true,
                 _ => false,
             };

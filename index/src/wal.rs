@@ -43,7 +43,9 @@ use tokio::sync::watch;
 
 pub(crate) use frame::{Batch, Place};
 pub(crate) use record::Record;
-pub(crate) use replay::{Replayed, replay};
+#[cfg(test)]
+use replay::Replayed;
+pub(crate) use replay::replay;
 
 /// A file is closed and the next one begun at this size.
 pub(crate) const FILE_BYTES: u64 = 32 * 1024 * 1024;

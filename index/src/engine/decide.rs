@@ -1,14 +1,11 @@
 //! Deciding writes: versions, sequence numbers, their records in the log. Under the engine's `order` lock.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use tantivy::{Searcher, TantivyDocument, TantivyError};
 
 use super::{
-    Engine, MAX_PENDING_BYTES, Shard,
+    Engine, Shard,
     shard::{Change, Pending, State, Version, id_hash},
     store,
     write::{Bulk, Done, Failure, Operation, OperationKind, Outcome, Prepared, Target, Verb, parse},
@@ -166,7 +163,7 @@ impl Engine {
                 }
             }
         }
-        if reparse || document.is_none() {
+        if reparse || item.verb == Verb::Update {
             document = Some(parse(&mut target.working, id, &source)?);
         }
         let replaces = present.is_some();
@@ -188,8 +185,7 @@ impl Engine {
         seq_no: u64,
         version: u64,
     ) -> Change {
-        let room = self.pending.bytes.load(Ordering::Relaxed) < MAX_PENDING_BYTES;
-        let document = document.filter(|_| room).map(|mut document| {
+        let document = document.map(|mut document| {
             finish(&mut document, seq_no, version);
             document
         });

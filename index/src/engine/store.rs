@@ -24,7 +24,6 @@ pub(super) struct Store {
 
 /// An index opened for reading.
 pub(crate) struct Opened {
-    pub(crate) index: Index,
     pub(crate) reader: IndexReader,
 }
 
@@ -69,7 +68,7 @@ impl Engine {
         let index = open(&shard.dir)?;
         let reader =
             index.reader_builder().reload_policy(ReloadPolicy::Manual).doc_store_cache_num_blocks(2).try_into()?;
-        let opened = Arc::new(Opened { index, reader });
+        let opened = Arc::new(Opened { reader });
         store.open = Some(opened.clone());
         drop(store);
         self.metrics.open_readers.inc();

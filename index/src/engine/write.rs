@@ -3,11 +3,15 @@
 //! A bulk is prepared without any lock (documents parsed, mappings extended in private), then decided in order under
 //! the engine's `order` lock (`decide.rs`). Both go chunk by chunk, so that memory follows the chunk, not the request.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tantivy::TantivyDocument;
 
-use super::{CreateError, Engine, Shard};
+use super::{CreateError, Engine, MAX_PENDING_BYTES, Shard};
 use crate::{
     mapping::{DocumentError, Mapping, parse_document},
     schema,
@@ -193,6 +197,8 @@ impl Engine {
         let mut targets: Vec<Target> = Vec::new();
         let mut by_name: HashMap<&str, Result<usize, Failure>> = HashMap::new();
         let mut prepared = Vec::with_capacity(operations.len());
+        // Above this the documents wait in the log only.
+        let keep = self.pending.bytes.load(Ordering::Relaxed) < MAX_PENDING_BYTES;
         for operation in operations {
             let name = operation.index.as_ref();
             let target = by_name.entry(name).or_insert_with(|| {
@@ -202,7 +208,7 @@ impl Engine {
                 targets.push(Target { shard, working: base.clone(), base });
                 Ok(targets.len() - 1)
             });
-            match target.clone().and_then(|target| prepare(operation, target, &mut targets[target])) {
+            match target.clone().and_then(|target| prepare(operation, target, &mut targets[target], keep)) {
                 Ok(ready) => prepared.push(Ok(ready)),
                 Err(failure) => prepared.push(Err((operation, failure))),
             }
@@ -217,7 +223,12 @@ impl Engine {
     }
 }
 
-fn prepare<'a>(operation: &Operation<'a>, index: usize, target: &mut Target) -> Result<Prepared<'a>, Failure> {
+fn prepare<'a>(
+    operation: &Operation<'a>,
+    index: usize,
+    target: &mut Target,
+    keep: bool,
+) -> Result<Prepared<'a>, Failure> {
     let fresh = operation.id.is_none();
     let id = match &operation.id {
         Some(id) if id.len() > MAX_ID => {
@@ -236,7 +247,13 @@ fn prepare<'a>(operation: &Operation<'a>, index: usize, target: &mut Target) -> 
     };
     let document = match operation.verb {
         Verb::Index | Verb::Create => {
-            parse(&mut target.working, &id, operation.source).map(Some).map_err(Failure::from)
+            let mapping = &mut target.working;
+            if keep {
+                parse(mapping, &id, operation.source).map(Some)
+            } else {
+                check(mapping, &id, operation.source).map(|()| None)
+            }
+            .map_err(Failure::from)
         }
         Verb::Update | Verb::Delete => Ok(None),
     };
@@ -262,4 +279,12 @@ pub(super) fn parse(
     let document = Box::new(schema::build(&extended, id, source, &leaves));
     *mapping = extended;
     Ok(document)
+}
+
+/// As [`parse`], without making the document: it will be read back from the log.
+pub(super) fn check(mapping: &mut Arc<Mapping>, id: &str, source: &[u8]) -> Result<(), DocumentError> {
+    let mut extended = mapping.clone();
+    parse_document(&mut extended, id, source)?;
+    *mapping = extended;
+    Ok(())
 }

@@ -192,9 +192,8 @@ impl Compiler<'_> {
                 }
             }
             Some(Target::Text(path)) => scored(text_term(&path, &plain(value))),
-            Some(Target::Keyword(path)) => {
-                Box::new(TermQuery::new(keyword_term(&path, &plain(value)), IndexRecordOption::Basic))
-            }
+            Some(Target::Keyword(path)) => exact(&path, &plain(value)),
+
             Some(target @ (Target::Number(..) | Target::SeqNo)) => {
                 let bound = Bound::Included(value.clone());
                 self.number_range(field, &target, &bound, &bound)?
@@ -206,7 +205,11 @@ impl Compiler<'_> {
         Ok(match self.mapping.resolve(field) {
             Some(Target::Id) => constant(TermSetQuery::new(values.iter().map(|value| schema::id_term(&plain(value))))),
             Some(Target::Keyword(path)) => {
-                constant(TermSetQuery::new(values.iter().map(|value| keyword_term(&path, &plain(value)))))
+                let (short, long): (Vec<String>, Vec<String>) =
+                    values.iter().map(plain).partition(|value| value.len() <= schema::MAX_INDEXED);
+                let mut any: Vec<Box<dyn Compiled>> = long.iter().map(|value| exact(&path, value)).collect();
+                any.push(Box::new(TermSetQuery::new(short.iter().map(|value| exact_term(&path, value)))));
+                constant(BooleanQuery::union(any))
             }
             Some(Target::Text(path)) => {
                 constant(TermSetQuery::new(values.iter().map(|value| text_term(&path, &plain(value)))))
@@ -368,9 +371,9 @@ impl Compiler<'_> {
         match self.mapping.resolve(field) {
             // Text is in lower case; query_string lower-cases its patterns there.
             Some(Target::Text(path)) => {
-                expand::wildcard(Self::fields().text, &path, &pattern.to_lowercase(), insensitive)
+                expand::wildcard(Some(Self::fields().text), &path, &pattern.to_lowercase(), insensitive)
             }
-            Some(Target::Keyword(path)) => expand::wildcard(Self::fields().keyword, &path, pattern, insensitive),
+            Some(Target::Keyword(path)) => expand::wildcard(None, &path, pattern, insensitive),
             Some(Target::Number(path, _)) if pattern == "*" => self.exists(&path),
             _ => empty(),
         }
@@ -378,8 +381,8 @@ impl Compiler<'_> {
 
     fn regexp(&self, field: &str, pattern: &str) -> Made {
         let (tantivy_field, path) = match self.mapping.resolve(field) {
-            Some(Target::Text(path)) => (Self::fields().text, path),
-            Some(Target::Keyword(path)) => (Self::fields().keyword, path),
+            Some(Target::Text(path)) => (Some(Self::fields().text), path),
+            Some(Target::Keyword(path)) => (None, path),
             _ => return Ok(empty()),
         };
         expand::regexp(tantivy_field, &path, pattern).ok_or_else(|| {
@@ -395,6 +398,21 @@ fn scored(term: Term) -> Box<dyn Compiled> {
 fn text_term(path: &str, word: &str) -> Term {
     let mut term = json_term(schema::fields().text, path);
     term.append_type_and_str(word);
+    term
+}
+
+/// An exact string: by the inverted index, or by the column where it is too long for that.
+fn exact(path: &str, value: &str) -> Box<dyn Compiled> {
+    if value.len() <= schema::MAX_INDEXED {
+        return Box::new(TermQuery::new(exact_term(path, value), IndexRecordOption::Basic));
+    }
+    let bound = || Bound::Included(keyword_term(path, value));
+    constant(FastFieldRangeQuery::new(bound(), bound()))
+}
+
+fn exact_term(path: &str, value: &str) -> Term {
+    let mut term = json_term(schema::fields().exact, path);
+    term.append_type_and_str(value);
     term
 }
 

@@ -114,12 +114,11 @@ fn nested(json: &Value, depth: usize) -> Result<Query, QueryError> {
     }
 }
 
+/// Field, its options if there are any, its value.
+type FieldQuery<'a> = (String, Option<&'a Map<String, Value>>, Value);
+
 /// `{"field": value}` or `{"field": {"query": value, …}}`.
-fn field_query<'a>(
-    name: &str,
-    body: &'a Value,
-    key: &str,
-) -> Result<(String, Option<&'a Map<String, Value>>, Value), QueryError> {
+fn field_query<'a>(name: &str, body: &'a Value, key: &str) -> Result<FieldQuery<'a>, QueryError> {
     let body = body
         .as_object()
         .ok_or_else(|| QueryError::parsing(format!("[{name}] query malformed, no start_object after query name")))?;

@@ -10,9 +10,10 @@ use tantivy::{
     schema::{Field, IndexRecordOption},
 };
 
+use super::column::ColumnMatch;
 use crate::schema::json_term;
 
-type Test = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
+pub(super) type Test = Arc<dyn Fn(&[u8]) -> bool + Send + Sync>;
 
 /// Documents with a term of a path that lies between two bounds and passes a test.
 #[derive(Clone)]
@@ -62,7 +63,7 @@ fn string_prefix(field: Field, path: &str) -> Vec<u8> {
 }
 
 /// The first key behind all that begin with `prefix`.
-fn after(prefix: &[u8]) -> Bound<Vec<u8>> {
+pub(super) fn after(prefix: &[u8]) -> Bound<Vec<u8>> {
     let mut end = prefix.to_vec();
     while let Some(last) = end.pop() {
         if last < u8::MAX {
@@ -118,7 +119,7 @@ impl Weight for TermRange {
 }
 
 /// `*` any characters, `?` one, backslash escapes.
-pub(super) fn wildcard(field: Field, path: &str, pattern: &str, insensitive: bool) -> Box<dyn Query> {
+pub(super) fn wildcard(text: Option<Field>, path: &str, pattern: &str, insensitive: bool) -> Box<dyn Query> {
     let tokens = tokens(pattern, insensitive);
     let literal: String = if insensitive {
         String::new()
@@ -129,18 +130,26 @@ pub(super) fn wildcard(field: Field, path: &str, pattern: &str, insensitive: boo
         let Ok(text) = std::str::from_utf8(value) else { return false };
         if insensitive { accepts(&tokens, &text.to_lowercase()) } else { accepts(&tokens, text) }
     });
-    Box::new(TermRange::tested(field, path, &literal, test))
+    tested(text, path, literal, test)
+}
+
+/// Over the words of a text field, else over the values of a keyword field.
+fn tested(text: Option<Field>, path: &str, literal: String, test: Test) -> Box<dyn Query> {
+    match text {
+        Some(field) => Box::new(TermRange::tested(field, path, &literal, test)),
+        None => Box::new(ColumnMatch::new(path, literal, test)),
+    }
 }
 
 /// A regular expression over whole values; `None` if it is none or too large.
-pub(super) fn regexp(field: Field, path: &str, pattern: &str) -> Option<Box<dyn Query>> {
+pub(super) fn regexp(text: Option<Field>, path: &str, pattern: &str) -> Option<Box<dyn Query>> {
     let regex = regex::RegexBuilder::new(&format!("^(?:{pattern})$"))
         .size_limit(1 << 20)
         .dfa_size_limit(1 << 20)
         .build()
         .ok()?;
     let test: Test = Arc::new(move |value: &[u8]| std::str::from_utf8(value).is_ok_and(|text| regex.is_match(text)));
-    Some(Box::new(TermRange::tested(field, path, "", test)))
+    Some(tested(text, path, String::new(), test))
 }
 
 pub(super) fn escape_wildcards(text: &str) -> String {

@@ -77,13 +77,9 @@ impl Parser<'_> {
             return Err(self.bad());
         }
         let mut clauses: Vec<(Occur, Query)> = Vec::new();
-        let mut joined = false;
         loop {
             self.space();
             if self.peek().is_none_or(|c| c == ')') {
-                if joined {
-                    return Err(self.bad());
-                }
                 break;
             }
             let mut occur = if self.and { Occur::Must } else { Occur::Should };
@@ -96,17 +92,14 @@ impl Parser<'_> {
                         *before = Occur::Must;
                     }
                     occur = Occur::Must;
-                    joined = true;
                 } else if self.word("OR") || self.take("||") {
                     if self.and
-                        && !joined
                         && let Some((before, _)) = clauses.last_mut()
                         && *before == Occur::Must
                     {
                         *before = Occur::Should;
                     }
                     occur = Occur::Should;
-                    joined = true;
                 }
                 self.space();
             }
@@ -122,7 +115,6 @@ impl Parser<'_> {
                 return Err(self.bad());
             }
             let clause = self.clause()?;
-            joined = false;
             clauses.push((occur, clause));
         }
         self.depth -= 1;

@@ -56,10 +56,6 @@ impl Reply {
         Self { status, body: Vec::new(), text: true }
     }
 
-    pub(crate) fn status(&self) -> u16 {
-        self.status
-    }
-
     /// The body as a JSON value, for answers inside answers.
     pub(crate) fn value(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or(Value::Null)

@@ -80,7 +80,7 @@ impl<'a> Record<'a> {
             1 => Self::CreateIndex { settings: text(body)? },
             2 => Self::DeleteIndex { index: number(body, 0)? },
             3 => Self::PutMapping { index: number(body, 0)?, mapping: text(body.get(8..)?)? },
-            4 | 5 | 6 => {
+            4..=6 => {
                 let (index, seq_no, version) = (number(body, 0)?, number(body, 8)?, number(body, 16)?);
                 let id_end = 26 + usize::from(u16::from_le_bytes(body.get(24..26)?.try_into().ok()?));
                 let id = text(body.get(26..id_end)?)?;

@@ -2,7 +2,7 @@
 
 use tantivy::{
     DocId, SegmentReader,
-    columnar::{Column, DynamicColumn, MonotonicallyMappableToU64, StrColumn},
+    columnar::{Column, DynamicColumn, StrColumn},
     f64_to_u64, i64_to_u64, u64_to_f64, u64_to_i64,
 };
 
