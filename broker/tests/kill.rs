@@ -269,7 +269,10 @@ fn no_acknowledged_record_or_commit_is_lost_and_none_is_doubled() {
     };
     for round in 0..KILLS {
         let (records, commits) = (acknowledged() + 4_000, reader.committed.lock().unwrap().values().sum::<i64>());
-        send(&mut || acknowledged() >= records && reader.committed.lock().unwrap().values().sum::<i64>() > commits);
+        send(&mut || {
+            let committed = reader.committed.lock().unwrap().values().sum::<i64>();
+            acknowledged() >= records && committed > commits && producer.in_flight_count() > 500
+        });
         assert!(producer.in_flight_count() > 0, "kill {round} has to meet unacknowledged records");
         broker.kill();
         send(&mut || producer.in_flight_count() > 5_000);
