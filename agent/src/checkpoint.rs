@@ -11,7 +11,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use format::{Entry, Extent, FileEntry, Mark};
+pub(crate) use format::{Entry, Extent, FileEntry, Mark, Since};
 pub(crate) use log::{Log, Opened};
 pub(crate) use state::FileState;
 #[cfg(test)]

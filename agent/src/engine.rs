@@ -34,10 +34,11 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{
     AgentError,
-    checkpoint::{Entry, Log, Opened},
+    checkpoint::{Entry, Log, Opened, Since},
     clock::Now,
     discover::{Change, Patterns, Watcher},
     frame::Framing,
+    identity::fingerprint,
     ledger::Ledger,
     limit::Limiter,
     metrics::Metrics,
@@ -53,6 +54,8 @@ const BLOCK: usize = 256 << 10;
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 /// Positions are written this often while they move.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(500);
+/// A file system's clock may be this much behind.
+const CLOCK_SLACK_MS: i64 = 1000;
 /// Blocks read between two looks at reports and events.
 const TURNS: usize = 8;
 
@@ -77,6 +80,8 @@ struct InputState {
     shared_limits: Vec<Rc<Limiter>>,
     /// It was never started before: `read_from` counts.
     first_start: bool,
+    /// Files born from then on are owed in full.
+    since: Since,
 }
 
 pub(crate) struct Engine<P> {
@@ -115,6 +120,8 @@ pub(crate) struct Engine<P> {
     latest: HashMap<PathBuf, (usize, u64)>,
     /// Generations that were truncated away, by the name they had.
     replaced: HashMap<PathBuf, copy::Original>,
+    /// All files that were there shortly before this time are known, milliseconds since 1970.
+    unseen_since_ms: i64,
     /// The first scan is not done.
     beginning: bool,
     scan_not_before: Instant,
@@ -144,7 +151,7 @@ impl<P: Producer> Engine<P> {
                 "the checkpoint is damaged: files it does not know are read from their beginning, already delivered lines keep their ids"
             );
         }
-        let inputs = config.inputs.iter().map(|input| InputState::new(input, &log, opened));
+        let inputs = config.inputs.iter().map(|input| InputState::new(input, &log, opened, now));
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
         let longest = inputs.iter().map(|i| i.framing.max_line).max().unwrap_or(0);
         let state_dir_key = admit::key_of_path(&config.state_dir).map_err(state_error)?;
@@ -158,7 +165,8 @@ impl<P: Producer> Engine<P> {
             in_flight_bytes: 0,
             look: VecDeque::new(),
             read: VecDeque::new(),
-            pending: config.inputs.iter().map(|i| Entry::Input(i.name.clone())).collect(),
+            pending: Vec::new(),
+            unseen_since_ms: log.state().written_ms,
             moved: Vec::new(),
             timers: timers::Timers::default(),
             full: false,
@@ -219,6 +227,11 @@ impl<P: Producer> Engine<P> {
         self.scan(now);
         self.forget_missing();
         self.beginning = false;
+        // Last: a first start that does not get here never was.
+        for input in &self.inputs {
+            self.pending.push(Entry::Input(input.config.name.clone()));
+            self.pending.push(Entry::Since(input.config.name.clone(), input.since));
+        }
         self.write_pending()?;
         self.update_metrics();
         self.update_health(now);
@@ -314,8 +327,12 @@ impl<P: Producer> Engine<P> {
 }
 
 impl InputState {
-    fn new(input: &Input, log: &Log, opened: Opened) -> Result<Self, AgentError> {
+    fn new(input: &Input, log: &Log, opened: Opened, now: Now) -> Result<Self, AgentError> {
         use logmill_config::agent::LimitPer;
+        let globs = fingerprint(format!("{:?} {:?}", input.include, input.exclude).as_bytes());
+        let known = log.state().since.get(&input.name).filter(|since| since.globs == globs);
+        // A damaged checkpoint may have forgotten any file.
+        let ms = if opened == Opened::Damaged { 0 } else { now.unix_ms.saturating_sub(CLOCK_SLACK_MS) };
         let shared = input.limits.iter().filter(|l| l.per == LimitPer::Input);
         Ok(Self {
             patterns: Patterns::new(input)?,
@@ -325,6 +342,7 @@ impl InputState {
             },
             shared_limits: shared.map(|l| Rc::new(Limiter::new(l))).collect(),
             first_start: opened != Opened::Damaged && !log.state().inputs.contains(&input.name),
+            since: known.copied().unwrap_or(Since { globs, ms }),
             config: input.clone(),
         })
     }

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, fs::File, path::PathBuf, rc::Rc, time::Instant}
 
 use crate::{
     checkpoint::{Extent, FileEntry, FileState, Mark},
-    identity::{Generation, Stat},
+    identity::{Generation, Stat, generation},
     in_flight::InFlight,
     limit::Limiter,
     line_id::LineHasher,
@@ -194,6 +194,16 @@ impl Tracked {
             input: input.to_owned(),
             path: self.path.clone(),
         }
+    }
+
+    /// Takes the generation that follows from its birth, to be recorded at once; none without a birth time.
+    pub(crate) fn birth_generation(&mut self, host: &str) -> Option<Generation> {
+        if self.birth == 0 || self.truncations > 0 {
+            return None;
+        }
+        self.generation = Some(generation(host, self.ino, self.birth, &[]));
+        self.recorded = true;
+        self.generation
     }
 
     /// Nothing was read of it, and all of it is to be.

@@ -34,6 +34,15 @@ pub(crate) struct Mark {
     pub(crate) hash: u64,
 }
 
+/// From when on an input's files are owed in full: its first start with these globs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Since {
+    /// Fingerprint of the globs.
+    pub(crate) globs: u64,
+    /// Milliseconds since 1970, UTC.
+    pub(crate) ms: i64,
+}
+
 /// A generation of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileEntry {
@@ -71,6 +80,7 @@ pub(crate) enum Entry {
     /// Wall clock at writing, milliseconds since 1970.
     Written(i64),
     Mark(u64, Mark),
+    Since(String, Since),
 }
 
 impl Entry {
@@ -125,6 +135,11 @@ impl Entry {
             Self::Mark(id, mark) => {
                 out.push(11);
                 put(out, &[*id, mark.at, mark.hash]);
+            }
+            Self::Since(input, since) => {
+                out.push(12);
+                put_bytes(out, input.as_bytes());
+                put(out, &[since.globs, since.ms.cast_unsigned()]);
             }
         }
     }
@@ -213,6 +228,11 @@ fn entry(input: &mut Input) -> Option<Entry> {
         }
         9 => input.numbers().map(|[id]| Entry::NextId(id))?,
         10 => input.numbers().map(|[ms]| Entry::Written(ms.cast_signed()))?,
+        12 => {
+            let name = input.text()?;
+            let [globs, ms] = input.numbers()?;
+            Entry::Since(name, Since { globs, ms: ms.cast_signed() })
+        }
         11 => input.numbers().map(|[id, at, hash]| Entry::Mark(id, Mark { at, hash }))?,
         _ => return None,
     })

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::format::{Entry, Extent, FileEntry, Mark};
+use super::format::{Entry, Extent, FileEntry, Mark, Since};
 use crate::ledger::Ledger;
 
 /// The checkpoint's content.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct State {
     pub(crate) inputs: BTreeSet<String>,
+    /// By input.
+    pub(crate) since: BTreeMap<String, Since>,
     /// By file number.
     pub(crate) files: BTreeMap<u64, FileState>,
     pub(crate) ledger: Ledger,
@@ -74,6 +76,7 @@ impl State {
                     file.mark = Some(*mark);
                 }
             }
+            Entry::Since(input, since) => drop(self.since.insert(input.clone(), *since)),
             Entry::Gone(id) => drop(self.files.remove(id)),
             Entry::Ledger(ledger) => self.ledger = *ledger,
             Entry::NextId(id) => self.next_id = self.next_id.max(*id),
@@ -85,6 +88,7 @@ impl State {
     pub(crate) fn entries(&self) -> Vec<Entry> {
         let mut out = vec![Entry::NextId(self.next_id), Entry::Ledger(self.ledger), Entry::Written(self.written_ms)];
         out.extend(self.inputs.iter().cloned().map(Entry::Input));
+        out.extend(self.since.iter().map(|(input, since)| Entry::Since(input.clone(), *since)));
         for (id, file) in &self.files {
             out.push(Entry::File(file.entry.clone()));
             if file.position > file.entry.start {

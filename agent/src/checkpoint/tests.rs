@@ -147,6 +147,7 @@ fn sample() -> (SimDisk, State) {
             Entry::Boundary(1, 90),
             Entry::Beginning(2, 4, 77),
             Entry::Mark(1, Mark { at: 9, hash: 5 }),
+            Entry::Since("app".into(), Since { globs: 6, ms: -8 }),
         ],
         true,
     )

@@ -94,6 +94,12 @@ fn base(glob: &Path) -> Base {
     Base { dir: parts[..literal].iter().collect(), depth }
 }
 
+/// The names that rotation can have made `name` of.
+pub(crate) fn before_rotation(name: &str) -> impl Iterator<Item = &str> {
+    let cuts = name.char_indices().filter(|(at, c)| *at > 0 && ".-_".contains(*c));
+    cuts.map(|(at, _)| &name[..at]).filter(|original| is_rotated_name(name, original))
+}
+
 /// Whether `name` is what rotation makes of `original`: digits and dates after it, not compressed.
 pub(crate) fn is_rotated_name(name: &str, original: &str) -> bool {
     name.strip_prefix(original).is_some_and(|rest| {
@@ -127,6 +133,9 @@ mod tests {
         for name in ["app.log", "app.log.gz", "app.log.1.gz", "app.log.bak", "app.logs", "other.log.1"] {
             assert!(!is_rotated_name(name, "app.log"), "{name}");
         }
+        assert_eq!(["app.log"], *before_rotation("app.log.1").collect::<Vec<_>>());
+        assert_eq!(["app.log", "app.log-2026"], *before_rotation("app.log-2026.1").collect::<Vec<_>>());
+        assert_eq!(0, before_rotation("app.log").count() + before_rotation("").count() + before_rotation(".1").count());
     }
 
     #[test]

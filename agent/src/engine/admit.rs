@@ -10,11 +10,11 @@ use std::{
 
 use logmill_config::agent::{LimitPer, ReadFrom};
 
-use super::Engine;
+use super::{CLOCK_SLACK_MS, Engine};
 use crate::{
     checkpoint::{Entry, FileState},
     clock::Now,
-    discover::{Change, Listing, Walker, is_rotated_name},
+    discover::{Change, Listing, Walker, before_rotation, is_rotated_name},
     identity::Stat,
     ledger::Reason,
     limit::Limiter,
@@ -104,6 +104,7 @@ impl<P: Producer> Engine<P> {
         let known: Vec<usize> = self.slots.iter().map(|(slot, _)| slot).collect();
         known.into_iter().for_each(|slot| self.wake(slot));
         self.origins.clear();
+        self.unseen_since_ms = now.unix_ms;
         self.scan_not_before = now.mono + SCAN_INTERVAL;
     }
 
@@ -165,6 +166,7 @@ impl<P: Producer> Engine<P> {
         }
         if thorough {
             self.rotated_unseen(listing, &unmatched, &mut new);
+            self.born_unseen(listing, &unmatched, &mut new);
         }
         // Oldest first: what was rotated is read before what took its name.
         new.sort_by(|a, b| (a.stat.modified, &a.path).cmp(&(b.stat.modified, &b.path)));
@@ -192,6 +194,37 @@ impl<P: Producer> Engine<P> {
             let Ok(stat) = Stat::of_path(path) else { continue };
             if stat.is_file() && stat.birth > oldest.birth && self.slots.by_inode(stat.ino, stat.birth).is_none() {
                 let (origin, input) = (oldest.path.clone(), oldest.input);
+                new.push(Found { path: path.clone(), origin, input, stat });
+            }
+        }
+    }
+
+    /// Files that came and were rotated while nobody looked, under names of which no generation is known: they are
+    /// newer than the input's first start, and than what was known when the agent last looked.
+    fn born_unseen(&self, listing: &Listing, unmatched: &[PathBuf], new: &mut Vec<Found>) {
+        let interval = i64::try_from(self.config.rescan_interval.as_millis()).unwrap_or(i64::MAX);
+        let last_look = self.unseen_since_ms.saturating_sub(interval).saturating_sub(CLOCK_SLACK_MS);
+        for path in unmatched {
+            let Some(name) = path.file_name().and_then(|n| n.to_str()) else { continue };
+            let origins = before_rotation(name).map(|original| listing.dir.join(original));
+            let Some((origin, input)) = origins.filter_map(|o| self.input_of(&o).map(|input| (o, input))).next() else {
+                continue;
+            };
+            let from = last_look.max(self.inputs[input].since.ms);
+            let Ok(stat) = Stat::of_path(path) else { continue };
+            let born = if stat.birth > 0 { stat.birth } else { stat.modified };
+            let known = self.slots.by_inode(stat.ino, stat.birth).is_some()
+                || self.own_logs.contains(&(stat.dev, stat.ino))
+                || new.iter().any(|f| f.path == *path);
+            if known || !stat.is_file() || born / 1_000_000 < from {
+                continue;
+            }
+            // Who has the name now took it after a rotation, but was there before a copy.
+            let renamed = Stat::of_path(&origin).map_or(true, |holder| match holder.birth {
+                0 => self.slots.by_inode(holder.ino, 0).is_none(),
+                birth => birth >= stat.birth,
+            });
+            if renamed {
                 new.push(Found { path: path.clone(), origin, input, stat });
             }
         }
@@ -235,8 +268,13 @@ impl<P: Producer> Engine<P> {
             }
             self.wake(before);
         }
+        let entry = tracked
+            .birth_generation(&self.around.host_id)
+            .map(|generation| Entry::File(tracked.entry(&self.inputs[input].config.name, generation)));
         match self.slots.insert(tracked) {
             Some(slot) => {
+                // Known from now on, also if it is renamed before a byte of it is read.
+                self.pending.extend(entry);
                 tracing::debug!(path = %path.display(), "new file");
                 self.latest.insert(origin, (slot, id));
                 // The name is this file's now, whoever had it.
@@ -251,15 +289,14 @@ impl<P: Producer> Engine<P> {
         }
     }
 
-    /// Whether `read_from: end` is meant for this file: it was there before the input's first start, or is an old one
-    /// that a changed glob matches now. What came while the agent was down is read from its beginning.
+    /// Whether `read_from: end` is meant for this file: it was there before the input's first start with its present
+    /// globs. What came later is read from its beginning, also if the agent was down or had not noticed it yet.
     fn begins_at_end(&self, input: usize, stat: &Stat) -> bool {
         let input = &self.inputs[input];
-        let written = self.log.state().written_ms;
         self.beginning
             && input.config.read_from == ReadFrom::End
             && self.opened != crate::checkpoint::Opened::Damaged
-            && (input.first_start || stat.birth > 0 && stat.birth / 1_000_000 < written)
+            && (input.first_start || stat.birth > 0 && stat.birth / 1_000_000 < input.since.ms)
     }
 
     fn new_tracked(&self, id: u64, input: usize, stat: &Stat, path: PathBuf) -> Tracked {

@@ -8,6 +8,7 @@ mod restart;
 mod rotation;
 mod sources;
 mod trouble;
+mod unseen;
 
 use std::{
     collections::BTreeMap,
@@ -94,6 +95,13 @@ impl Rig {
     }
 
     pub(super) fn start(&mut self) {
+        let mut engine = self.new_engine();
+        engine.begin(self.now).unwrap();
+        self.engine = Some(engine);
+    }
+
+    /// An engine that has not begun yet.
+    pub(super) fn new_engine(&self) -> Engine<Memory> {
         let around = Surroundings {
             disk: Arc::new(RealDisk),
             host_id: "host".into(),
@@ -103,9 +111,7 @@ impl Rig {
             metrics: Metrics::new(&prometheus::Registry::new()).unwrap(),
             health: Health::default(),
         };
-        let mut engine = Engine::new(self.config.clone(), around, self.topic.clone(), self.now).unwrap();
-        engine.begin(self.now).unwrap();
-        self.engine = Some(engine);
+        Engine::new(self.config.clone(), around, self.topic.clone(), self.now).unwrap()
     }
 
     /// One turn, 20 ms later.
