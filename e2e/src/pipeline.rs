@@ -153,6 +153,12 @@ impl Pipeline {
         for part in [Part::Broker, Part::Index, Part::Agent, Part::Sinks] {
             self.start(part).await?;
         }
+        // Files found before the first start is on disk are not owed in full yet.
+        let url = format!("http://127.0.0.1:{}/health/ready", self.port(Part::Agent));
+        clock::until("the agent to be ready", Duration::from_secs(15), Duration::from_millis(20), || async {
+            http::text(&url).await.map(Some)
+        })
+        .await?;
         Ok(())
     }
 
