@@ -116,7 +116,7 @@ impl OpenWriter {
         {
             let mut state = shard.state.lock();
             state.versions.retain(|_, version| version.place.position >= position);
-            if state.versions.capacity() > 4096 && state.versions.len() < state.versions.capacity() / 4 {
+            if state.versions.len() < state.versions.capacity() / 4 {
                 state.versions.shrink_to_fit();
             }
             state.commits += 1;
