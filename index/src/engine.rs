@@ -41,7 +41,9 @@ use crate::{IndexError, metrics::Metrics, running::Status, wal::Wal};
 use apply::Signals;
 
 /// Documents that may wait for their index's turn; a `_bulk` waits while there are more.
-const MAX_PENDING: usize = 400_000;
+const MAX_PENDING: usize = 250_000;
+/// Nothing is written while the file system has less free, bytes.
+const SPACE_RESERVE: u64 = 256 * 1024 * 1024;
 /// Pending documents kept in memory; beyond this they are read back from the write-ahead log.
 const MAX_PENDING_BYTES: usize = 8 * 1024 * 1024;
 
@@ -77,6 +79,8 @@ pub(crate) struct Engine {
     pending: Pending,
     /// Counts up with every use of a reader, for closing the least recently used.
     clock: AtomicU64,
+    /// When the file system was last asked (milliseconds), and what it had free.
+    free: Mutex<(i64, u64)>,
     pub(crate) metrics: Metrics,
     status: Status,
 }
@@ -123,6 +127,27 @@ impl Engine {
     /// Why nothing can be written any more, if so.
     pub(crate) fn failed(&self) -> Option<Arc<str>> {
         self.wal.durable().failed
+    }
+
+    /// Why nothing may be written for want of space, so that a full disk never reaches a sync.
+    ///
+    /// The file system is asked at most once a second.
+    pub(crate) fn lacks_space(&self) -> Option<String> {
+        let now = crate::clock::now_ms();
+        let (asked, free) = *self.free.lock();
+        let free = if now.saturating_sub(asked) < 1000 {
+            free
+        } else {
+            let free = self.disk.free_space(&self.options.data_dir).unwrap_or(u64::MAX);
+            *self.free.lock() = (now, free);
+            free
+        };
+        (free < SPACE_RESERVE).then(|| {
+            format!(
+                "index blocked by: [TOO_MANY_REQUESTS/12/disk usage exceeded flood-stage watermark]: {free} bytes free at {}, at least {SPACE_RESERVE} are needed",
+                self.options.data_dir.display()
+            )
+        })
     }
 
     /// Waits until everything before `position` is durable.

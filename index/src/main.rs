@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// Writers come and go with their threads: glibc would keep the memory of each in an arena of its own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     logmill_daemon::daemon_main(
         "logmill-index",

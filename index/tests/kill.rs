@@ -5,6 +5,10 @@ use std::{
     collections::BTreeSet,
     path::Path,
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -51,7 +55,7 @@ async fn start(dir: &Path) -> (Process, String) {
 }
 
 /// Sends bulks until the process dies; the ids that were acknowledged.
-async fn load(url: String, writer: u64, first: u64) -> BTreeSet<String> {
+async fn load(url: String, writer: u64, first: u64, answered: Arc<AtomicU64>) -> BTreeSet<String> {
     let client = reqwest::Client::new();
     let mut acknowledged = BTreeSet::new();
     for batch in first.. {
@@ -72,6 +76,7 @@ async fn load(url: String, writer: u64, first: u64) -> BTreeSet<String> {
         let Ok(answer) = response.json::<Value>().await else { break };
         assert_eq!(answer["errors"], false, "{answer}");
         acknowledged.extend(ids);
+        answered.fetch_add(1, Ordering::Relaxed);
     }
     acknowledged
 }
@@ -124,14 +129,23 @@ async fn nothing_acknowledged_is_lost_or_doubled() {
             lost.len(),
             lost.iter().take(5).collect::<Vec<_>>()
         );
-        let writers: Vec<_> = (0..3).map(|writer| tokio::spawn(load(url.clone(), writer, round * 1_000_000))).collect();
-        tokio::time::sleep(Duration::from_millis(seed.u64(150..900))).await;
+        let answered = Arc::new(AtomicU64::new(0));
+        let writers: Vec<_> =
+            (0..3).map(|writer| tokio::spawn(load(url.clone(), writer, round * 1_000_000, answered.clone()))).collect();
+        // Somewhere in the middle of the work: that is what the random part is for.
+        let wanted = seed.u64(3..40);
+        #[allow(clippy::disallowed_methods)]
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while answered.load(Ordering::Relaxed) < wanted {
+            #[allow(clippy::disallowed_methods)]
+            let late = Instant::now() > deadline;
+            assert!(!late, "nothing is acknowledged");
+            tokio::time::sleep(Duration::from_millis(seed.u64(1..20))).await;
+        }
         drop(process);
-        let before = acknowledged.len();
         for writer in writers {
             acknowledged.extend(writer.await.unwrap());
         }
-        assert!(acknowledged.len() > before, "the kill landed before anything was acknowledged");
     }
 }
 

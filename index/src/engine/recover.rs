@@ -96,6 +96,7 @@ impl Engine {
             signals: super::Signals::default(),
             pending: super::Pending::default(),
             clock: std::sync::atomic::AtomicU64::new(1),
+            free: parking_lot::Mutex::default(),
             metrics,
             status,
         }))

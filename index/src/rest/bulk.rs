@@ -39,6 +39,7 @@ struct Meta<'a> {
 
 pub(super) async fn bulk(rest: &Arc<Rest>, index: Option<&str>, call: &Call) -> Result<Reply, Reply> {
     let started = clock::now();
+    room(rest)?;
     let index = index.map(str::to_owned);
     let body: Bytes = call.body.clone();
     let bulk = rest
@@ -48,6 +49,14 @@ pub(super) async fn bulk(rest: &Arc<Rest>, index: Option<&str>, call: &Call) -> 
     let took = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let errors = bulk.outcomes.iter().any(|outcome| outcome.result.is_err());
     Ok(Reply::json(200, &Answer { errors, took, items: &bulk.outcomes }))
+}
+
+/// Refuses writes on a full disk, as Elasticsearch's flood stage does.
+pub(super) fn room(rest: &Rest) -> Result<(), Reply> {
+    match rest.engine.lacks_space() {
+        None => Ok(()),
+        Some(reason) => Err(failure::error(429, "cluster_block_exception", &reason)),
+    }
 }
 
 /// Waits until the outcomes may be told, counts them, and refreshes if asked to.

@@ -48,6 +48,9 @@ async fn write(rest: &Arc<Rest>, index: &str, verb: Verb, id: Option<&str>, call
     if verb != Verb::Delete && call.body.is_empty() {
         return Err(failure::error(400, "parse_exception", "request body is required"));
     }
+    if verb != Verb::Delete {
+        bulk::room(rest)?;
+    }
     let kind = match (number(call, "if_seq_no")?, number(call, "version")?, call.param("version_type")) {
         (Some(seq_no), ..) => OperationKind::IfSeqNo(seq_no),
         (_, Some(version), Some(kind @ ("external" | "external_gte"))) => {
