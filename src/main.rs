@@ -13,6 +13,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use logmill_daemon::exit;
 
+/// The embedded index makes and drops large arenas; glibc would keep them.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[allow(clippy::print_stderr)]
 fn main() -> ExitCode {
     let cli = match cli::Cli::try_parse() {
