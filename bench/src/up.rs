@@ -51,7 +51,9 @@ async fn measure(
     start: clock::Instant,
 ) -> Result<Vec<String>> {
     let (mut index, mut ready) = (None, None);
-    for line in BufReader::new(child.stdout.take().context("no stdout")?).lines() {
+    // Held to the end: `up` goes on printing.
+    let mut lines = BufReader::new(child.stdout.take().context("no stdout")?).lines();
+    for line in lines.by_ref() {
         let line = line?;
         if let Some(url) = line.strip_prefix("index: ") {
             index = Some(url.to_owned());

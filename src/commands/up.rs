@@ -139,9 +139,11 @@ async fn stop(parts: &mut Parts) -> anyhow::Result<()> {
     }
 }
 
-/// One of the lines scripts wait for.
+/// One of the lines scripts wait for. That nobody reads them any more is no reason to stop.
 fn say(line: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}")?;
-    out.flush()
+    match writeln!(out, "{line}").and_then(|()| out.flush()) {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        result => result,
+    }
 }

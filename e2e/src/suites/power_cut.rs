@@ -58,11 +58,13 @@ pub(super) async fn of_index(room: &Room) -> Result<String> {
 }
 
 pub(super) async fn of_agent(room: &Room) -> Result<String> {
-    let mut repeats = 0;
+    let (mut repeats, mut disorder) = (0, 0);
     for n in 0..rounds(room) {
-        repeats += agent(&round(room, n)?).await.with_context(|| format!("round {n}"))?;
+        let (again, breaks) = agent(&round(room, n)?).await.with_context(|| format!("round {n}"))?;
+        repeats += again;
+        disorder += breaks;
     }
-    Ok(format!("{} cuts, {repeats} lines sent again with their old ids", rounds(room)))
+    Ok(format!("{} cuts, {repeats} lines sent again with their old ids, {disorder} breaks of order", rounds(room)))
 }
 
 /// Remembers what was acknowledged.
@@ -189,7 +191,7 @@ async fn index(dir: &std::path::Path, seconds: f64) -> Result<usize> {
 
 /// The agent's checkpoint is cut while the broker lives on: nothing is missing afterwards, and what is sent again
 /// has its old ids.
-async fn agent(dir: &std::path::Path) -> Result<u64> {
+async fn agent(dir: &std::path::Path) -> Result<(u64, usize)> {
     const FILES: usize = 6;
     let disk = LoopFs::create(dir, "agent-disk", 128)?;
     let mut pipeline = with_state_on(dir, "agent", &disk)?;
@@ -233,7 +235,7 @@ async fn agent(dir: &std::path::Path) -> Result<u64> {
     let found = readback::topic(&pipeline.brokers, TOPIC, FILES, per_file)?;
     found.none_missing()?;
     pipeline.stop_all().await?;
-    Ok(found.repeats)
+    Ok((found.repeats, found.disorder.len()))
 }
 
 fn with_state_on(dir: &std::path::Path, name: &str, disk: &LoopFs) -> Result<Pipeline> {

@@ -124,7 +124,9 @@ async fn up_on_an_empty_machine(dir: &std::path::Path) -> Result<String> {
     let stdout = child.stdout.take().context("no stdout")?;
     let mut index = None;
     let mut ready = None;
-    for line in BufReader::new(stdout).lines() {
+    // Held to the end: `up` goes on printing.
+    let mut lines = BufReader::new(stdout).lines();
+    for line in lines.by_ref() {
         let line = line?;
         if let Some(url) = line.strip_prefix("index: ") {
             index = Some(url.to_owned());

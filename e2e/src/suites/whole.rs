@@ -38,6 +38,7 @@ pub(super) async fn run(room: &Room) -> Result<String> {
     let in_topic = readback::topic(&pipeline.brokers, TOPIC, FILES, per_file)?;
     in_topic.none_missing()?;
     in_topic.none_twice()?;
+    in_topic.in_order()?;
     let in_index = readback::index(&pipeline.index_url, INDICES, FILES, per_file).await?;
     in_index.none_missing()?;
     in_index.none_twice()?;
