@@ -11,6 +11,7 @@ mod look;
 mod read;
 mod reports;
 mod slots;
+mod succession;
 #[cfg(test)]
 mod tests;
 mod timers;
@@ -47,6 +48,7 @@ use crate::{
     wake::Waker,
 };
 use slots::Slots;
+use succession::Succession;
 
 /// One read's size at most, and so one file's turn.
 const BLOCK: usize = 256 << 10;
@@ -116,8 +118,8 @@ pub(crate) struct Engine<P> {
     scan_soon: bool,
     /// Names that files had when they matched, by the names they were given since.
     origins: HashMap<PathBuf, PathBuf>,
-    /// The latest generation found under each name: slot and number.
-    latest: HashMap<PathBuf, (usize, u64)>,
+    /// Which file is read before which.
+    succession: Succession,
     /// Generations that were truncated away, by the name they had.
     replaced: HashMap<PathBuf, copy::Original>,
     /// All files that were there shortly before this time are known, milliseconds since 1970.
@@ -176,7 +178,7 @@ impl<P: Producer> Engine<P> {
             next_scan: now.mono,
             scan_soon: true,
             origins: HashMap::new(),
-            latest: HashMap::new(),
+            succession: Succession::default(),
             replaced: HashMap::new(),
             beginning: true,
             scan_not_before: now.mono,
@@ -225,6 +227,12 @@ impl<P: Producer> Engine<P> {
     pub(crate) fn begin(&mut self, now: Now) -> Result<(), AgentError> {
         self.restore();
         self.scan(now);
+        self.take_changes(now);
+        if self.scan_soon || self.missing().next().is_some() {
+            // What was renamed while it was looked for is found the second time.
+            self.scan(now);
+            self.take_changes(now);
+        }
         self.forget_missing();
         self.beginning = false;
         // Last: a first start that does not get here never was.

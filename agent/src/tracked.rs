@@ -206,6 +206,12 @@ impl Tracked {
         self.generation
     }
 
+    /// Whether it goes on in the generation of the file it is a copy of.
+    pub(crate) fn is_copy(&self, host: &str) -> bool {
+        let own = || generation(host, self.ino, self.birth, &[]);
+        self.birth != 0 && self.truncations == 0 && self.generation.is_some_and(|known| known != own())
+    }
+
     /// Nothing was read of it, and all of it is to be.
     pub(crate) fn is_untouched(&self) -> bool {
         self.start == 0 && self.position == 0 && self.truncations == 0 && self.extents.is_empty()

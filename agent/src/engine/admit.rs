@@ -10,7 +10,7 @@ use std::{
 
 use logmill_config::agent::{LimitPer, ReadFrom};
 
-use super::{CLOCK_SLACK_MS, Engine};
+use super::{CLOCK_SLACK_MS, Engine, succession::Neighbours};
 use crate::{
     checkpoint::{Entry, FileState},
     clock::Now,
@@ -71,9 +71,29 @@ impl<P: Producer> Engine<P> {
             };
             let mut tracked = self.new_tracked(entry.id, input, &stat, entry.path.clone());
             tracked.restore(&state);
-            let (path, id) = (entry.path.clone(), entry.id);
-            if let Some(slot) = self.slots.insert(tracked) {
-                self.latest.insert(path, (slot, id));
+            // A copy is not one of the files that followed each other under its original's name.
+            let is_copy = tracked.is_copy(&self.around.host_id);
+            if let Some(slot) = self.slots.insert(tracked)
+                && !is_copy
+            {
+                self.queue_by_birth(slot);
+            }
+        }
+    }
+
+    /// Lets a file wait for those that had its name before it, and those that had it later wait for this one.
+    pub(super) fn queue_by_birth(&mut self, slot: usize) {
+        let Some(tracked) = self.slots.get(slot) else { return };
+        let id = tracked.id;
+        let Neighbours { older, newer } = self.succession.insert(&tracked.path, tracked.birth, slot, id);
+        for (before, after) in [(older, Some((slot, id))), (Some((slot, id)), newer)] {
+            let (Some(before), Some(after)) = (before, after) else { continue };
+            if let Some(tracked) = self.slots.get_mut(before.0).filter(|t| t.id == before.1) {
+                tracked.followed = true;
+                if let Some(tracked) = self.slots.get_mut(after.0).filter(|t| t.id == after.1) {
+                    tracked.after = Some(before);
+                }
+                self.wake(before.0);
             }
         }
     }
@@ -154,7 +174,10 @@ impl<P: Producer> Engine<P> {
                 unmatched.push(path);
                 continue;
             }
-            let Ok(stat) = Stat::of_path(&path) else { continue };
+            let stat = Stat::of_path(&path);
+            // Renamed since it was listed: its new name is in the next listing.
+            self.scan_soon |= stat.as_ref().map_or(true, |stat| stat.ino != *ino);
+            let Ok(stat) = stat else { continue };
             if !stat.is_file() || self.own_logs.contains(&(stat.dev, stat.ino)) {
                 continue;
             }
@@ -169,7 +192,12 @@ impl<P: Producer> Engine<P> {
             self.born_unseen(listing, &unmatched, &mut new);
         }
         // Oldest first: what was rotated is read before what took its name.
-        new.sort_by(|a, b| (a.stat.modified, &a.path).cmp(&(b.stat.modified, &b.path)));
+        let age = |found: &Found| match found.stat.birth {
+            0 => found.stat.modified,
+            birth => birth,
+        };
+        // Of the same age: a higher number in the name is the older one.
+        new.sort_by(|a, b| (age(a), a.stat.modified, &b.path).cmp(&(age(b), b.stat.modified, &a.path)));
         new.into_iter().for_each(|found| self.admit(found));
     }
 
@@ -255,18 +283,10 @@ impl<P: Producer> Engine<P> {
         }
         let id = self.next_id;
         self.next_id += 1;
-        let mut tracked = self.new_tracked(id, input, &stat, origin.clone());
+        let mut tracked = self.new_tracked(id, input, &stat, origin);
         tracked.name = Some(path.clone());
         if self.begins_at_end(input, &stat) {
             tracked.start_at(stat.size);
-        }
-        tracked.after = self.latest.get(&origin).copied();
-        if let Some((before, before_id)) = tracked.after {
-            match self.slots.get_mut(before).filter(|b| b.id == before_id) {
-                Some(before) => before.followed = true,
-                None => tracked.after = None,
-            }
-            self.wake(before);
         }
         let entry = tracked
             .birth_generation(&self.around.host_id)
@@ -276,7 +296,7 @@ impl<P: Producer> Engine<P> {
                 // Known from now on, also if it is renamed before a byte of it is read.
                 self.pending.extend(entry);
                 tracing::debug!(path = %path.display(), "new file");
-                self.latest.insert(origin, (slot, id));
+                self.queue_by_birth(slot);
                 // The name is this file's now, whoever had it.
                 self.slots.rename(slot, Some(path));
                 self.wake(slot);
@@ -311,12 +331,16 @@ impl<P: Producer> Engine<P> {
         self.inputs.iter().position(|input| input.patterns.matches(path))
     }
 
-    /// After the first scan: what the checkpoint knows and is nowhere, although its directory is there, is gone.
+    /// Files that no scan found, although their directory is there.
+    pub(super) fn missing(&self) -> impl Iterator<Item = (usize, &Tracked)> {
+        let gone = |t: &Tracked| t.name.is_none() && t.file.is_none() && t.path.parent().is_some_and(Path::is_dir);
+        self.slots.iter().filter(move |(_, t)| gone(t))
+    }
+
+    /// After the first scans: what the checkpoint knows and is nowhere, is gone.
     pub(super) fn forget_missing(&mut self) {
-        let missing = self.slots.iter().filter(|(_, t)| t.name.is_none() && t.file.is_none());
-        let gone = |t: &Tracked| t.path.parent().is_some_and(Path::is_dir);
-        let missing: Vec<(usize, PathBuf, u64)> = missing
-            .filter(|(_, t)| gone(t))
+        let missing: Vec<(usize, PathBuf, u64)> = self
+            .missing()
             .map(|(slot, t)| (slot, t.path.clone(), t.extents_end().saturating_sub(t.position)))
             .collect();
         for (slot, path, unread) in missing {

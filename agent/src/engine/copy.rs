@@ -104,7 +104,7 @@ impl<P: Producer> Engine<P> {
 
     /// Generations that have or had this name and can have been copied from it.
     fn originals(&self, path: &Path) -> impl Iterator<Item = Original> {
-        let live = self.latest.get(path).and_then(|(slot, id)| self.slots.get(*slot).filter(|t| t.id == *id));
+        let live = self.succession.latest(path).and_then(|(slot, id)| self.slots.get(slot).filter(|t| t.id == id));
         live.and_then(Original::new).into_iter().chain(self.replaced.get(path).cloned())
     }
 
@@ -119,9 +119,7 @@ impl<P: Producer> Engine<P> {
             "file is a copy, going on where its original stood"
         );
         // The original's records and this one's are the same: the name in them, their times and their ends.
-        if self.latest.get(&name).is_some_and(|(_, id)| *id == tracked.id) {
-            self.latest.remove(&name);
-        }
+        self.succession.remove(&name, tracked.id);
         (tracked.generation, tracked.recorded) = (Some(original.generation), true);
         (tracked.shape, tracked.limiters) = (original.shape, original.limiters);
         (tracked.start, tracked.position, tracked.counted_to) = (original.start, original.position, original.position);

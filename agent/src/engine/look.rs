@@ -91,10 +91,7 @@ impl<P: Producer> Engine<P> {
         }
         let expected = (tracked.ino, tracked.birth);
         let Some(name) = tracked.name.clone() else {
-            // Nothing to be read any more: nobody is to wait for it.
-            if let Some(tracked) = self.slots.get_mut(slot) {
-                tracked.at_end = true;
-            }
+            self.nothing_more(slot);
             return false;
         };
         if !self.slots.room_for_one() {
@@ -119,18 +116,27 @@ impl<P: Producer> Engine<P> {
                 self.scan_soon = true;
                 false
             }
-            Err(error) => {
-                if let Some(tracked) = self.slots.get_mut(slot) {
-                    tracked.at_end = true;
-                }
-                if error.kind() == io::ErrorKind::NotFound {
-                    self.slots.rename(slot, None);
-                    self.scan_soon = true;
-                } else {
-                    self.warn(&name, &error, now);
-                }
+            // Also when it was renamed: what has its name now waits until the scan has looked for it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.slots.rename(slot, None);
+                self.scan_soon = true;
                 false
             }
+            Err(error) => {
+                self.nothing_more(slot);
+                self.warn(&name, &error, now);
+                false
+            }
+        }
+    }
+
+    /// Nothing of a file can be read for now: nobody is to wait for it.
+    fn nothing_more(&mut self, slot: usize) {
+        let Some(tracked) = self.slots.get_mut(slot) else { return };
+        tracked.at_end = true;
+        if std::mem::take(&mut tracked.followed) {
+            let id = tracked.id;
+            self.wake_followers(slot, id);
         }
     }
 
@@ -217,9 +223,8 @@ impl<P: Producer> Engine<P> {
         new.truncations = old.truncations.saturating_add(1);
         (new.file, new.name) = (old.file.take(), old.name.take());
         (old.content_gone, old.at_end) = (true, true);
+        new.followed = std::mem::take(&mut old.followed);
         let path = old.path.clone();
-        let followed = std::mem::take(&mut old.followed);
-        new.followed = followed;
         if lost > 0 {
             let usual = self.bytes_read.checked_div(self.lines_read).filter(|n| *n > 0).unwrap_or(USUAL_LINE);
             let lines = (lost / usual).max(1);
@@ -231,9 +236,8 @@ impl<P: Producer> Engine<P> {
             tracing::info!(path = %path.display(), "file was truncated, reading its new content");
         }
         self.wake(slot);
-        let id = new.id;
         if let Some(new) = self.slots.insert(new) {
-            self.latest.insert(path, (new, id));
+            self.queue_by_birth(new);
             self.wake(new);
         }
     }
@@ -275,9 +279,7 @@ impl<P: Producer> Engine<P> {
     /// Ends the agent's knowledge of a file that is finished and gone.
     pub(super) fn forget(&mut self, slot: usize) {
         if let Some(tracked) = self.slots.remove(slot) {
-            if self.latest.get(&tracked.path) == Some(&(slot, tracked.id)) {
-                self.latest.remove(&tracked.path);
-            }
+            self.succession.remove(&tracked.path, tracked.id);
             if tracked.recorded {
                 if tracked.position > tracked.start {
                     self.pending.push(Entry::Position(tracked.id, tracked.position));

@@ -3,18 +3,38 @@
 use std::{collections::HashMap, io::Read, sync::Arc};
 
 use axum::{
-    body::{Body, to_bytes},
+    body::BodyDataStream,
     extract::Request,
-    http::{HeaderMap, header},
+    http::{HeaderMap, header, request::Parts},
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Call, PATIENCE, Rest, failure, reply::Reply};
 
+/// Of a refused body, this many times the limit is still taken in.
+const DISCARDED: u64 = 8;
+
 /// Reads the request; the permit stands for the memory its body takes.
 pub(super) async fn read(rest: &Arc<Rest>, request: Request) -> Result<(Call, Option<OwnedSemaphorePermit>), Reply> {
     let (parts, body) = request.into_parts();
+    let mut body = body.into_data_stream();
+    let waits = parts.headers.contains_key(header::EXPECT);
+    let call = read_parts(rest, parts, &mut body).await;
+    if call.is_err() && !waits {
+        let limit = rest.engine.options.max_body_bytes.saturating_mul(DISCARDED);
+        // What is sent on after that sees the connection closed.
+        let _ = tokio::time::timeout(PATIENCE, discard(body, limit)).await;
+    }
+    call
+}
+
+async fn read_parts(
+    rest: &Arc<Rest>,
+    parts: Parts,
+    body: &mut BodyDataStream,
+) -> Result<(Call, Option<OwnedSemaphorePermit>), Reply> {
     let limit = rest.engine.options.max_body_bytes;
     let announced =
         parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -29,8 +49,7 @@ pub(super) async fn read(rest: &Arc<Rest>, request: Request) -> Result<(Call, Op
         let gzip = parts.headers.get(header::CONTENT_ENCODING).is_some_and(|value| value == "gzip");
         // A compressed body may grow to the limit.
         room = Some(take_room(rest, if gzip { limit } else { expected }).await?);
-        bytes =
-            to_bytes(Body::new(body), usize::try_from(limit).unwrap_or(usize::MAX)).await.map_err(|_| too_large())?;
+        bytes = collect(body, limit).await?;
         if gzip {
             bytes = tokio::task::spawn_blocking(move || inflate(&bytes, limit)).await.map_err(|_| too_large())??;
         }
@@ -51,6 +70,30 @@ async fn take_room(rest: &Arc<Rest>, bytes: u64) -> Result<OwnedSemaphorePermit,
     match tokio::time::timeout(PATIENCE, rest.bodies.clone().acquire_many_owned(kib)).await {
         Ok(Ok(permit)) => Ok(permit),
         _ => Err(failure::rejected("too many bytes of requests are in flight")),
+    }
+}
+
+/// The whole body, if it is within `limit`.
+async fn collect(body: &mut BodyDataStream, limit: u64) -> Result<Bytes, Reply> {
+    let mut bytes = BytesMut::new();
+    while let Some(part) = body.next().await {
+        let part = part.map_err(|_| failure::error(400, "illegal_argument_exception", "the body is incomplete"))?;
+        if bytes.len() as u64 + part.len() as u64 > limit {
+            return Err(too_large());
+        }
+        bytes.extend_from_slice(&part);
+    }
+    Ok(bytes.freeze())
+}
+
+/// Takes in the rest of a refused body: a client that is still sending would see a broken connection, not the answer.
+async fn discard(mut body: BodyDataStream, limit: u64) {
+    let mut taken = 0;
+    while let Some(Ok(part)) = body.next().await {
+        taken += part.len() as u64;
+        if taken > limit {
+            return;
+        }
     }
 }
 
