@@ -13,12 +13,9 @@ use std::process::ExitCode;
 use clap::Parser;
 use logmill_daemon::exit;
 
-/// The embedded index makes and drops large arenas; glibc would keep them.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 #[allow(clippy::print_stderr)]
 fn main() -> ExitCode {
+    logmill_index::allocator::give_back_soon();
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {

@@ -4,6 +4,7 @@
 //! context is stopped.
 
 mod aggs;
+pub mod allocator;
 mod analysis;
 mod clock;
 mod date;

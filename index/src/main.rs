@@ -2,11 +2,8 @@
 
 use std::process::ExitCode;
 
-/// Writers come and go with their threads: glibc would keep the memory of each in an arena of its own.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    logmill_index::allocator::give_back_soon();
     logmill_daemon::daemon_main(
         "logmill-index",
         "The embedded index: a subset of Elasticsearch's REST API on Tantivy",
