@@ -1,18 +1,23 @@
 //! Request handlers: one file per API key, found through [`dispatch`].
 
+mod alter_configs;
 mod api_versions;
 mod authorized;
+mod config_resource;
 mod create_partitions;
 mod create_topics;
+mod delete_records;
 mod delete_topics;
 mod describe_cluster;
 mod describe_configs;
 mod describe_groups;
+mod describe_log_dirs;
 mod describe_topic_partitions;
 pub(crate) mod dispatch;
 mod fetch;
 mod find_coordinator;
 mod heartbeat;
+mod incremental_alter_configs;
 mod init_producer_id;
 mod join_group;
 mod leave_group;
@@ -22,6 +27,7 @@ mod list_partition_reassignments;
 mod metadata;
 mod offset_commit;
 mod offset_fetch;
+mod offset_for_leader_epoch;
 mod produce;
 pub(crate) mod request;
 mod sync_group;

@@ -15,7 +15,10 @@ use crate::{
         image::{Image, Topic},
         producer_ids::ProducerIds,
         store::{MetadataError, MetadataStore},
-        topic_config::Defaults,
+        topic_config::{
+            Defaults,
+            alteration::{AlterationError, Settings as TopicSettings},
+        },
     },
     metrics::Metrics,
     partition::{error::PartitionError, partitions::Partitions},
@@ -30,6 +33,8 @@ pub(crate) struct Broker {
     pub(crate) metadata: Arc<dyn MetadataStore>,
     /// What topics have unless they say otherwise.
     pub(crate) topic_defaults: Arc<Defaults>,
+    /// Held from reading a topic's settings to the commit of new ones.
+    pub(crate) altering: tokio::sync::Mutex<()>,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) partitions: Arc<Partitions>,
     pub(crate) cluster: Cluster,
@@ -38,9 +43,13 @@ pub(crate) struct Broker {
     pub(crate) stop: CancellationToken,
 }
 
-/// Why a topic was not created or deleted.
+/// Why a topic was not created, altered or deleted.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TopicError {
+    #[error("The topic '{0}' does not exist.")]
+    Unknown(String),
+    #[error(transparent)]
+    Alteration(#[from] AlterationError),
     #[error(transparent)]
     Metadata(#[from] MetadataError),
     #[error(transparent)]
@@ -51,6 +60,9 @@ impl TopicError {
     /// What Kafka would answer.
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
+            Self::Unknown(_) => ErrorCode::UnknownTopicOrPartition,
+            Self::Alteration(AlterationError::Request(_)) => ErrorCode::InvalidRequest,
+            Self::Alteration(AlterationError::Config(_)) => ErrorCode::InvalidConfig,
             Self::Metadata(MetadataError::Refused(refusal)) => match refusal {
                 Refusal::TopicExists(_) | Refusal::BeingDeleted(_) => ErrorCode::TopicAlreadyExists,
                 Refusal::UnknownTopicId(_) => ErrorCode::UnknownTopicOrPartition,
@@ -107,6 +119,26 @@ impl Broker {
         let image = self.metadata.commit(Change::AddPartitions { id, partitions }).await?;
         self.partitions.apply(&image);
         tracing::info!(topic_id = %id, partitions, "partitions added");
+        Ok(())
+    }
+
+    /// Changes a topic's settings to what `alter` makes of the present ones; durable, and in force in its partitions, when it returns.
+    pub(crate) async fn alter_topic(
+        &self,
+        name: &str,
+        alter: impl FnOnce(&TopicSettings) -> Result<TopicSettings, AlterationError>,
+        validate_only: bool,
+    ) -> Result<(), TopicError> {
+        let _one = self.altering.lock().await;
+        let topic = self.image().topic(name).cloned().ok_or_else(|| TopicError::Unknown(name.to_owned()))?;
+        let config = alter(&topic.config)?;
+        if validate_only || config == topic.config {
+            return Ok(());
+        }
+        let image = self.metadata.commit(Change::SetTopicConfig { id: topic.id, config }).await?;
+        self.partitions.apply(&image);
+        let config = image.topic_by_id(topic.id).map(|topic| &topic.config);
+        tracing::info!(topic = name, before = ?topic.config, after = ?config, "topic altered");
         Ok(())
     }
 

@@ -142,6 +142,7 @@ fn open(
         metrics,
         metadata,
         topic_defaults,
+        altering: tokio::sync::Mutex::default(),
         partitions,
         stop,
     })

@@ -40,6 +40,8 @@ pub trait Disk: Send + Sync + 'static {
     fn sync_dir(&self, path: &Path, site: SyncSite) -> io::Result<()>;
     /// Bytes free for unprivileged writers on the file system of `path`.
     fn free_space(&self, path: &Path) -> io::Result<u64>;
+    /// Bytes of the whole file system of `path`.
+    fn total_space(&self, path: &Path) -> io::Result<u64>;
     /// A handle for syncing the whole file system of `path`, to be held from start (see `FileSystem`).
     fn file_system(&self, path: &Path) -> io::Result<Arc<dyn FileSystem>>;
     /// Takes the exclusive lock (flock) of the file at `path`, creating it; free again when the value is dropped or the

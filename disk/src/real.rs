@@ -70,6 +70,11 @@ impl Disk for RealDisk {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
+    fn total_space(&self, path: &Path) -> io::Result<u64> {
+        let stat = statvfs(path)?;
+        Ok(stat.f_blocks.saturating_mul(stat.f_frsize))
+    }
+
     fn file_system(&self, path: &Path) -> io::Result<Arc<dyn FileSystem>> {
         let dir = File::open(path)?;
         let kind = fstatfs(&dir)?.f_type;

@@ -78,6 +78,14 @@ impl ReadSlice {
     }
 }
 
+/// The room on the file system of a data directory, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DiskSpace {
+    pub total: u64,
+    /// For unprivileged writers, the reserve of [`crate::Options::free_space_reserve`] included.
+    pub usable: u64,
+}
+
 /// A record found by time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimestampOffset {

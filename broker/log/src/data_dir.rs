@@ -6,7 +6,8 @@ mod delete;
 mod open;
 
 use crate::{
-    Committer, Log, LogConfig, OpenError, PartitionDir, StatsSnapshot, TopicId, log::OpenLog, names, shared::Shared,
+    Committer, DiskSpace, Log, LogConfig, OpenError, PartitionDir, StatsSnapshot, TopicId, log::OpenLog, names,
+    shared::Shared,
 };
 use logmill_disk::{DiskLock, ReplaceSites, replace_file};
 use parking_lot::Mutex;
@@ -29,6 +30,12 @@ pub struct DataDir {
 impl DataDir {
     pub fn path(&self) -> &Path {
         &self.shared.root
+    }
+
+    /// How much room its file system has.
+    pub fn space(&self) -> std::io::Result<DiskSpace> {
+        let (disk, root) = (&*self.shared.options.disk, &self.shared.root);
+        Ok(DiskSpace { total: disk.total_space(root)?, usable: disk.free_space(root)? })
     }
 
     /// The partition directories found on opening.

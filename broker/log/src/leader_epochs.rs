@@ -54,11 +54,16 @@ impl LeaderEpochs {
         }
     }
 
-    /// The largest epoch ≤ `epoch` and where it ends (`log_end` if it is the last).
+    /// The largest epoch ≤ `epoch` and where it ends (`log_end` if it is the last); for one older than all known, where the first of them
+    /// begins. `None` for an epoch newer than all known, and for none (-1).
     pub(crate) fn end_offset_for(&self, epoch: i32, log_end: i64) -> Option<(i32, i64)> {
+        if epoch < 0 || self.latest().is_none_or(|latest| epoch > latest) {
+            return None;
+        }
         let after = self.entries.partition_point(|(other, _)| *other <= epoch);
-        let (found, _) = self.entries.get(after.checked_sub(1)?)?;
-        Some((*found, self.entries.get(after).map_or(log_end, |(_, start)| *start)))
+        let end = self.entries.get(after).map_or(log_end, |(_, start)| *start);
+        let found = after.checked_sub(1).and_then(|at| self.entries.get(at));
+        Some((found.map_or(epoch, |(found, _)| *found), end))
     }
 
     /// The epoch that wrote `offset`.
@@ -83,12 +88,14 @@ mod tests {
 
     #[test]
     fn epochs_end_where_the_next_begins() {
-        let mut epochs = LeaderEpochs::new(vec![(0, 0), (2, 10), (5, 30)]);
-        assert_eq!(epochs.end_offset_for(0, 99), Some((0, 10)));
-        assert_eq!(epochs.end_offset_for(1, 99), Some((0, 10)));
+        let mut epochs = LeaderEpochs::new(vec![(1, 3), (2, 10), (5, 30)]);
+        assert_eq!(epochs.end_offset_for(0, 99), Some((0, 3)));
+        assert_eq!(epochs.end_offset_for(1, 99), Some((1, 10)));
         assert_eq!(epochs.end_offset_for(4, 99), Some((2, 30)));
-        assert_eq!(epochs.end_offset_for(9, 99), Some((5, 99)));
+        assert_eq!(epochs.end_offset_for(5, 99), Some((5, 99)));
+        assert_eq!(epochs.end_offset_for(9, 99), None);
         assert_eq!(epochs.end_offset_for(-1, 99), None);
+        assert_eq!(LeaderEpochs::default().end_offset_for(0, 99), None);
         epochs.assign(4, 50);
         assert!(!epochs.take_dirty());
         epochs.truncate_from_end(30);

@@ -180,7 +180,7 @@ impl Log {
         self.state.lock().epochs.latest()
     }
 
-    /// OffsetForLeaderEpoch: the largest epoch ≤ `epoch` and its end offset.
+    /// OffsetForLeaderEpoch: the largest epoch ≤ `epoch` and its end offset; `None` for an epoch not yet seen.
     pub fn end_offset_for_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
         let state = self.state.lock();
         state.epochs.end_offset_for(epoch, self.log_end_offset())

@@ -19,7 +19,7 @@ use crate::{
     metadata::{
         change::Refusal,
         store::MetadataError,
-        topic_config::{self, DEFINITIONS},
+        topic_config::{DEFINITIONS, alteration},
         topic_name,
     },
     settings::{INTERNAL_TOPICS, MAX_PARTITIONS_PER_TOPIC},
@@ -127,7 +127,7 @@ fn check(broker: &Broker, asked: &CreatableTopic<'_>, version: i16) -> Result<Wa
         let message = format!("a topic has at most {MAX_PARTITIONS_PER_TOPIC} partitions here, not {partitions}");
         return Err((ErrorCode::InvalidPartitions, message));
     }
-    Ok(Wanted { partitions, config: config(asked)? })
+    Ok(Wanted { partitions, config: config(broker, asked)? })
 }
 
 fn partitions(broker: &Broker, asked: i32, version: i16) -> Result<i32, Refusing> {
@@ -189,16 +189,16 @@ fn assigned(broker: &Broker, asked: &CreatableTopic<'_>) -> Result<i32, Refusing
     i32::try_from(indexes.len()).map_err(|_| (ErrorCode::InvalidPartitions, "too many partitions".to_owned()))
 }
 
-fn config(asked: &CreatableTopic<'_>) -> Result<BTreeMap<String, String>, Refusing> {
+fn config(broker: &Broker, asked: &CreatableTopic<'_>) -> Result<BTreeMap<String, String>, Refusing> {
     let mut config = BTreeMap::new();
     for setting in &asked.configs {
         let Some(value) = setting.value else {
             let message = format!("Null value not supported for topic configs: {}", setting.name);
             return Err((ErrorCode::InvalidConfig, message));
         };
-        topic_config::check(setting.name, value).map_err(|problem| (ErrorCode::InvalidConfig, problem))?;
-        config.insert(setting.name.to_owned(), value.to_owned());
+        config.insert(setting.name.to_owned(), value.trim().to_owned());
     }
+    alteration::check(&config, &broker.topic_defaults).map_err(|e| (ErrorCode::InvalidConfig, e.to_string()))?;
     Ok(config)
 }
 

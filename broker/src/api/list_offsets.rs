@@ -71,11 +71,7 @@ fn answer(
 
 async fn find(partition: Arc<Partition>, asked: &ListOffsetsPartition) -> Result<Option<At>, ErrorCode> {
     let epoch = partition.leader_epoch();
-    match asked.current_leader_epoch {
-        asked if asked > epoch => return Err(ErrorCode::UnknownLeaderEpoch),
-        asked if asked >= 0 && asked < epoch => return Err(ErrorCode::FencedLeaderEpoch),
-        _ => {}
-    }
+    partition.check_leader_epoch(asked.current_leader_epoch)?;
     let log = partition.log().await.map_err(|error| error.code())?;
     let at = |offset: i64| Ok(Some(At { timestamp: -1, offset, epoch }));
     match asked.timestamp {

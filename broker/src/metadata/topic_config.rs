@@ -1,5 +1,6 @@
 //! Topic-level settings by Kafka's names: validation, effective values, and what the log makes of them.
 
+pub(crate) mod alteration;
 mod table;
 
 use std::{collections::BTreeMap, time::Duration};

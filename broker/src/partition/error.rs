@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use logmill_log::{AppendError, OpenError, ReadError};
+use logmill_log::{AppendError, MaintenanceError, OpenError, ReadError};
 use logmill_protocol::{ErrorCode, records::BatchError};
 
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +24,8 @@ pub(crate) enum PartitionError {
     #[error(transparent)]
     Read(#[from] ReadError),
     #[error(transparent)]
+    Maintenance(#[from] MaintenanceError),
+    #[error(transparent)]
     Open(#[from] OpenError),
     #[error("{0}")]
     Internal(Cow<'static, str>),
@@ -42,6 +44,11 @@ impl PartitionError {
             Self::Read(error) => match error {
                 ReadError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
                 ReadError::Closed => ErrorCode::NotLeaderOrFollower,
+                _ => ErrorCode::KafkaStorageError,
+            },
+            Self::Maintenance(error) => match error {
+                MaintenanceError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+                MaintenanceError::Closed => ErrorCode::NotLeaderOrFollower,
                 _ => ErrorCode::KafkaStorageError,
             },
             Self::Internal(_) => ErrorCode::UnknownServerError,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use logmill_log::{AppendAs, AppendError, Appended, DataDir, Log, LogConfig, Origin, ReadLimit};
+use logmill_protocol::ErrorCode;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -52,6 +53,15 @@ impl Partition {
 
     pub(crate) fn leader_epoch(&self) -> i32 {
         self.leader_epoch
+    }
+
+    /// Whether a client that believes in this epoch (-1: in none) may go on.
+    pub(crate) fn check_leader_epoch(&self, believed: i32) -> Result<(), ErrorCode> {
+        match believed {
+            epoch if epoch > self.leader_epoch => Err(ErrorCode::UnknownLeaderEpoch),
+            epoch if epoch >= 0 && epoch < self.leader_epoch => Err(ErrorCode::FencedLeaderEpoch),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn config(&self) -> Arc<LogConfig> {
@@ -151,6 +161,13 @@ impl Partition {
     /// Notifies `wake` when there is more to read than below `high_watermark`.
     pub(crate) fn wake_past(&self, high_watermark: i64, wake: Arc<Notify>) -> Registration {
         self.waiters.register(high_watermark, wake)
+    }
+
+    /// Moves the log's start to `offset` (-1: the high watermark) and returns where it is then; durable when it returns.
+    pub(crate) async fn delete_records_before(self: &Arc<Self>, offset: i64) -> Result<i64, PartitionError> {
+        let log = self.log().await?.clone();
+        let deleting = tokio::task::spawn_blocking(move || log.delete_records_before(offset));
+        Ok(deleting.await.map_err(|e| PartitionError::Internal(e.to_string().into()))??)
     }
 
     /// Whole batches from the one that holds `offset`, at least one, about `max_bytes`; `None` at the high watermark.

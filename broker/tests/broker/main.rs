@@ -2,8 +2,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
 mod client;
+mod configs;
 mod groups;
 mod hostile;
 mod produce_fetch;
+mod records;
 mod start;
 mod topics;

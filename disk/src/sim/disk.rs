@@ -207,6 +207,13 @@ impl Disk for SimDisk {
         Ok(state.capacity.map_or(u64::MAX / 2, |capacity| capacity.saturating_sub(state.used())))
     }
 
+    fn total_space(&self, path: &Path) -> io::Result<u64> {
+        let state = self.state.lock();
+        state.check_power()?;
+        state.look_up(path).map_err(|_| not_found(path))?;
+        Ok(state.capacity.unwrap_or(u64::MAX / 2))
+    }
+
     fn file_system(&self, path: &Path) -> io::Result<Arc<dyn FileSystem>> {
         let state = self.state.lock();
         state.check_power()?;

@@ -41,6 +41,12 @@ impl Definition {
         }
     }
 
+    /// Whether Kafka's broker has a default of its own under [`Definition::broker_name`]; of others, which Kafka derives from settings
+    /// in other units, its tools show none.
+    pub(crate) fn has_broker_default(&self) -> bool {
+        !matches!(self.name, "flush.ms" | "retention.ms" | "segment.jitter.ms" | "segment.ms")
+    }
+
     pub(crate) fn check(&self, value: &str) -> Result<(), String> {
         let invalid = |why: String| Err(format!("Invalid value {value} for configuration {}: {why}", self.name));
         match self.kind {

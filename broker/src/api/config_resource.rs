@@ -1,0 +1,128 @@
+//! What settings belong to: Kafka's resource types, and the alteration of one resource, which AlterConfigs and IncrementalAlterConfigs share.
+
+use std::collections::HashMap;
+
+use logmill_protocol::ErrorCode;
+
+use crate::{
+    broker::Broker,
+    metadata::topic_config::alteration::{self, AlterationError, Edit, Settings},
+};
+
+pub(crate) const TOPIC: i8 = 2;
+pub(crate) const BROKER: i8 = 4;
+pub(crate) const BROKER_LOGGER: i8 = 8;
+pub(crate) const CLIENT_METRICS: i8 = 16;
+pub(crate) const GROUP: i8 = 32;
+
+/// An error with words for whoever reads it.
+pub(crate) type Refusing = (ErrorCode, String);
+
+/// How the settings of a resource are altered.
+pub(crate) enum Alteration<'a> {
+    Edit(Vec<Edit<'a>>),
+    /// Whatever is not set here goes back to its default.
+    Replace(Vec<Edit<'a>>),
+}
+
+impl<'a> Alteration<'a> {
+    fn edits(&self) -> &[Edit<'a>] {
+        match self {
+            Self::Edit(edits) | Self::Replace(edits) => edits,
+        }
+    }
+}
+
+/// How often each resource is named; more than once is an error for each of them.
+pub(crate) fn count<'a>(resources: impl Iterator<Item = (i8, &'a str)>) -> HashMap<(i8, &'a str), usize> {
+    let mut counts = HashMap::new();
+    for resource in resources {
+        *counts.entry(resource).or_default() += 1;
+    }
+    counts
+}
+
+pub(crate) fn named_twice() -> Refusing {
+    (ErrorCode::InvalidRequest, "Each resource must appear at most once.".to_owned())
+}
+
+/// Alters the settings of one resource, or only says whether that could be done.
+pub(crate) async fn alter(
+    broker: &Broker,
+    kind: i8,
+    name: &str,
+    alteration: Alteration<'_>,
+    validate_only: bool,
+) -> Result<(), Refusing> {
+    alteration::check_edits(alteration.edits()).map_err(|error| (code(&error), error.to_string()))?;
+    match kind {
+        TOPIC if name.is_empty() => {
+            Err((ErrorCode::InvalidRequest, "Default topic resources are not allowed.".to_owned()))
+        }
+        TOPIC => alter_topic(broker, name, &alteration, validate_only).await,
+        BROKER => {
+            check_broker(broker, name)?;
+            match alteration.edits() {
+                [] => Ok(()),
+                edits => Err((ErrorCode::InvalidRequest, static_settings(edits))),
+            }
+        }
+        BROKER_LOGGER | CLIENT_METRICS | GROUP if alteration.edits().is_empty() => Ok(()),
+        BROKER_LOGGER => {
+            Err((ErrorCode::InvalidRequest, "log levels are set where the broker is started, with RUST_LOG".to_owned()))
+        }
+        CLIENT_METRICS => Err((ErrorCode::InvalidRequest, "this broker does not collect clients' metrics".to_owned())),
+        GROUP => Err((ErrorCode::InvalidRequest, "groups have no settings of their own on this broker".to_owned())),
+        other => Err((ErrorCode::InvalidRequest, format!("Unknown resource type {other}"))),
+    }
+}
+
+fn static_settings(edits: &[Edit<'_>]) -> String {
+    let names: Vec<&str> = edits.iter().map(|edit| edit.name).collect();
+    format!(
+        "Cannot update these configs dynamically: {}; they are set in broker.yaml (topics.config for what every topic has)",
+        names.join(", ")
+    )
+}
+
+/// A broker's settings may be asked of the broker itself, by its id, or of all, by an empty name.
+pub(crate) fn check_broker(broker: &Broker, name: &str) -> Result<(), Refusing> {
+    let node = broker.cluster.node_id;
+    if name.is_empty() {
+        return Ok(());
+    }
+    match name.parse::<i32>() {
+        Ok(id) if id == node => Ok(()),
+        Ok(id) => {
+            let message = format!("Unexpected broker id, expected {node}, but received {id}");
+            Err((ErrorCode::InvalidRequest, message))
+        }
+        Err(_) => Err((ErrorCode::InvalidRequest, format!("Node id must be an integer, but it is: {name}"))),
+    }
+}
+
+async fn alter_topic(
+    broker: &Broker,
+    name: &str,
+    alteration: &Alteration<'_>,
+    validate_only: bool,
+) -> Result<(), Refusing> {
+    let alter = |current: &Settings| match alteration {
+        Alteration::Edit(edits) => alteration::edited(current, edits, &broker.topic_defaults),
+        Alteration::Replace(edits) => alteration::replaced(edits, &broker.topic_defaults),
+    };
+    broker.alter_topic(name, alter, validate_only).await.map_err(|error| {
+        let code = error.code();
+        if code == ErrorCode::KafkaStorageError {
+            tracing::error!(topic = name, %error, "altering a topic failed");
+        }
+        (code, error.to_string())
+    })
+}
+
+fn code(error: &AlterationError) -> ErrorCode {
+    match error {
+        AlterationError::Request(_) => ErrorCode::InvalidRequest,
+        AlterationError::Config(_) => ErrorCode::InvalidConfig,
+    }
+}
