@@ -78,6 +78,21 @@ impl ReadSlice {
     }
 }
 
+/// What a log remembers of one producer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActiveProducer {
+    pub id: i64,
+    pub epoch: i16,
+    /// Of its last batch; `None` if that was a transaction marker or has been forgotten.
+    pub last_sequence: Option<i32>,
+    /// Of its last batch, in milliseconds.
+    pub last_timestamp: i64,
+    /// -1 before its first transaction marker.
+    pub coordinator_epoch: i32,
+    /// First offset of its open transaction.
+    pub transaction_start: Option<i64>,
+}
+
 /// The room on the file system of a data directory, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DiskSpace {

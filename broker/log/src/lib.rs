@@ -37,8 +37,8 @@ mod stats;
 mod tests;
 
 pub use api::{
-    AppendAs, Appended, DiskSpace, LogListener, Origin, PartitionDir, ReadLimit, ReadSlice, StatsSnapshot,
-    TimestampOffset, TopicId,
+    ActiveProducer, AppendAs, Appended, DiskSpace, LogListener, Origin, PartitionDir, ReadLimit, ReadSlice,
+    StatsSnapshot, TimestampOffset, TopicId,
 };
 pub use clock::{Clock, SystemClock};
 pub use config::{LogConfig, TimestampType};

@@ -14,7 +14,10 @@ pub(crate) use commit::Ticket;
 pub(crate) use recovery::OpenLog;
 
 use crate::{
-    LogConfig, LogListener, TopicId, leader_epochs::LeaderEpochs, producers::Producers, segment::Segment,
+    ActiveProducer, LogConfig, LogListener, TopicId,
+    leader_epochs::LeaderEpochs,
+    producers::{Producer, Producers},
+    segment::Segment,
     shared::Shared,
 };
 use logmill_disk::{Disk, DiskFile};
@@ -195,6 +198,22 @@ impl Log {
     /// Producer ids with remembered state.
     pub fn producer_count(&self) -> usize {
         self.state.lock().producers.len()
+    }
+
+    /// The producers it remembers, by their ids.
+    pub fn active_producers(&self) -> Vec<ActiveProducer> {
+        let state = self.state.lock();
+        let one = |(id, producer): (i64, &Producer)| ActiveProducer {
+            id,
+            epoch: producer.epoch,
+            last_sequence: producer.last().map(|batch| batch.last_sequence),
+            last_timestamp: producer.last_timestamp,
+            coordinator_epoch: producer.coordinator_epoch,
+            transaction_start: producer.transaction_start,
+        };
+        let mut all: Vec<_> = state.producers.iter().map(one).collect();
+        all.sort_by_key(|producer| producer.id);
+        all
     }
 
     /// `<topic>-<partition>`, for messages.

@@ -12,6 +12,7 @@
 mod join;
 mod leave;
 mod rebalance;
+mod subscription;
 mod sync;
 #[cfg(test)]
 mod tests;

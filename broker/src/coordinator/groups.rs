@@ -6,6 +6,7 @@
 
 mod admin;
 mod commits;
+mod deletion;
 mod membership;
 mod run;
 
@@ -16,7 +17,10 @@ use std::{
 
 use logmill_protocol::ErrorCode;
 use parking_lot::{Mutex, RwLock};
-use tokio::{sync::oneshot, time::Instant};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::commits::{Commit, FetchedOffset, FetchedTopic};
@@ -68,6 +72,8 @@ struct Slot {
     name: Arc<str>,
     partition: Arc<Partition>,
     state: Mutex<SlotState>,
+    /// Told when no commit is on its way to the disk any more.
+    quiet: Notify,
 }
 
 struct SlotState {
@@ -196,7 +202,7 @@ impl Groups {
 
     fn slot(&self, group: &str, partition: Arc<Partition>, state: SlotState) -> Arc<Slot> {
         self.metrics.groups.with_label_values(&[state.counted.as_str()]).inc();
-        Arc::new(Slot { name: group.into(), partition, state: Mutex::new(state) })
+        Arc::new(Slot { name: group.into(), partition, state: Mutex::new(state), quiet: Notify::new() })
     }
 
     /// One step of a group, with everything it asks for.

@@ -20,16 +20,19 @@ use logmill_protocol::{
 
 use crate::client::{Client, TestBroker};
 
+/// Version 0: the topic "t", no user data.
+const SUBSCRIPTION: &[u8] = b"\0\0\0\0\0\x01\0\x01t\xff\xff\xff\xff";
+
 /// One consumer: its connection and what it was told.
-struct Member {
-    client: Client,
+pub struct Member {
+    pub client: Client,
     instance: Option<&'static str>,
-    id: String,
-    generation: i32,
+    pub id: String,
+    pub generation: i32,
 }
 
 impl Member {
-    async fn new(broker: &TestBroker, instance: Option<&'static str>) -> Self {
+    pub async fn new(broker: &TestBroker, instance: Option<&'static str>) -> Self {
         Self { client: broker.client().await, instance, id: String::new(), generation: -1 }
     }
 
@@ -41,7 +44,7 @@ impl Member {
             member_id: &self.id,
             group_instance_id: self.instance,
             protocol_type: "consumer",
-            protocols: vec![JoinGroupRequestProtocol { name: "range", metadata: b"subscription" }],
+            protocols: vec![JoinGroupRequestProtocol { name: "range", metadata: SUBSCRIPTION }],
             reason: None,
         };
         self.client.send(9, &request).await;
@@ -55,7 +58,7 @@ impl Member {
     }
 
     /// Joins, the second time with the id it was given.
-    async fn join(&mut self) -> JoinGroupResponse<'static> {
+    pub async fn join(&mut self) -> JoinGroupResponse<'static> {
         self.send_join().await;
         let response = self.joined().await;
         if response.error_code != ErrorCode::MemberIdRequired {
@@ -65,7 +68,7 @@ impl Member {
         self.joined().await
     }
 
-    async fn send_sync(&mut self, assignments: &[(String, &[u8])]) {
+    pub async fn send_sync(&mut self, assignments: &[(String, &[u8])]) {
         let assignments = assignments.iter().map(|(id, a)| SyncGroupRequestAssignment { member_id: id, assignment: a });
         let request = SyncGroupRequest {
             group_id: "g",
@@ -79,7 +82,7 @@ impl Member {
         self.client.send(5, &request).await;
     }
 
-    async fn synced(&mut self) -> SyncGroupResponse<'static> {
+    pub async fn synced(&mut self) -> SyncGroupResponse<'static> {
         self.client.receive_next(5).await
     }
 
@@ -96,7 +99,7 @@ impl Member {
 }
 
 /// Commits offset `offset` of partition 0.
-async fn commit(
+pub async fn commit(
     client: &mut Client,
     version: i16,
     group: &str,
@@ -123,7 +126,7 @@ async fn commit(
 }
 
 /// Everything a group has committed: topic, partition, offset, metadata. Waits while the groups are loaded.
-async fn committed(client: &mut Client, group: &str) -> Vec<(String, i32, i64, String)> {
+pub async fn committed(client: &mut Client, group: &str) -> Vec<(String, i32, i64, String)> {
     loop {
         let groups = vec![OffsetFetchRequestGroup { group_id: group, member_epoch: -1, ..Default::default() }];
         let request = OffsetFetchRequest { groups, require_stable: true, ..Default::default() };

@@ -3,8 +3,10 @@
 
 mod client;
 mod configs;
+mod group_deletion;
 mod groups;
 mod hostile;
+mod one_node;
 mod produce_fetch;
 mod records;
 mod start;

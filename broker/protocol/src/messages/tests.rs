@@ -47,6 +47,7 @@ macro_rules! for_every_api {
             offset_delete: OffsetDeleteRequest, OffsetDeleteResponse;
             describe_cluster: DescribeClusterRequest, DescribeClusterResponse;
             describe_producers: DescribeProducersRequest, DescribeProducersResponse;
+            list_config_resources: ListConfigResourcesRequest, ListConfigResourcesResponse;
             describe_topic_partitions: DescribeTopicPartitionsRequest, DescribeTopicPartitionsResponse;
         }
     };

@@ -1,4 +1,4 @@
-//! What administrators ask: which groups there are, what they are like, and their deletion; and the expiry of offsets.
+//! What administrators ask: which groups there are and what they are like; and the expiry of offsets.
 
 use std::sync::Arc;
 
@@ -70,22 +70,13 @@ impl Groups {
         let retention = i64::try_from(self.settings.offsets_retention.as_millis()).unwrap_or(i64::MAX);
         let idle_since = state.group.protocol_type().map(|_| state.group.state_since_ms());
         let expired = state.offsets.expired(now.wall_ms, retention, idle_since);
-        let mut records = Vec::new();
-        for (topic, partition) in &expired {
-            let record = StoredRecord::offset(&slot.name, topic, *partition, None);
-            records.push(record.map_err(|_| ErrorCode::UnknownServerError)?);
-        }
         let left = state.offsets.len() - expired.len();
         let ends = left == 0 && state.group.is_vacant() && state.commits_in_flight == 0;
-        if ends && state.stored {
-            records.push(StoredRecord::group(&slot.name, None).map_err(|_| ErrorCode::UnknownServerError)?);
-        }
         // Whether it is durable need not be awaited: after a crash the same things expire again.
-        if !records.is_empty() {
-            let written = self.store.append(&slot.partition, &records, now.wall_ms)?;
-            for (at, (topic, partition)) in (written.base_offset..).zip(&expired) {
-                state.offsets.remove(topic, *partition, at);
-            }
+        self.bury(slot, state, &expired, now)?;
+        if ends && state.stored {
+            let record = StoredRecord::group(&slot.name, None).map_err(|_| ErrorCode::UnknownServerError)?;
+            self.store.append(&slot.partition, &[record], now.wall_ms)?;
         }
         if ends {
             self.forget(slot, state);

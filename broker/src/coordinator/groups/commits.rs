@@ -87,6 +87,9 @@ impl Groups {
         let count = u64::try_from(commit.offsets.len()).unwrap_or(0);
         let _ = self.step(&slot, |state, _, _| {
             state.commits_in_flight -= 1;
+            if state.commits_in_flight == 0 {
+                slot.quiet.notify_waiters();
+            }
             if durable.is_ok() {
                 for (at, (topic, partition, offset)) in (written.base_offset..).zip(commit.offsets) {
                     state.offsets.commit(&topic, partition, offset, at);
