@@ -44,7 +44,7 @@ use crate::{
     limit::Limiter,
     metrics::Metrics,
     produce::{Delivery, Producer},
-    record::Encoder,
+    record::{Encoder, Parser},
     wake::Waker,
 };
 use slots::Slots;
@@ -78,6 +78,7 @@ struct InputState {
     config: Input,
     patterns: Patterns,
     framing: Framing,
+    parser: Parser,
     /// Limiters shared by all its files.
     shared_limits: Vec<Rc<Limiter>>,
     /// It was never started before: `read_from` counts.
@@ -348,6 +349,7 @@ impl InputState {
                 max_line: usize::try_from(input.max_line_bytes).unwrap_or(usize::MAX >> 1).max(1),
                 on_long_line: input.on_long_line,
             },
+            parser: Parser::new(input).map_err(|source| AgentError::Pattern { input: input.name.clone(), source })?,
             shared_limits: shared.map(|l| Rc::new(Limiter::new(l))).collect(),
             first_start: opened != Opened::Damaged && !log.state().inputs.contains(&input.name),
             since: known.copied().unwrap_or(Since { globs, ms }),

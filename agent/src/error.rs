@@ -15,6 +15,8 @@ pub enum AgentError {
     Glob { input: String, glob: String, source: globset::Error },
     #[error("input `{input}`: cannot resolve `{glob}` against the working directory: {source}")]
     WorkingDirectory { input: String, glob: String, source: io::Error },
+    #[error("input `{input}`: bad regular expression: {source}")]
+    Pattern { input: String, source: regex::Error },
     #[error("cannot set up the kafka producer: {0}")]
     Producer(#[from] rdkafka::error::KafkaError),
     #[error("cannot register metrics: {0}")]

@@ -4,6 +4,7 @@ mod ecs;
 mod encode;
 mod escape;
 mod merge;
+mod parse;
 mod scan;
 mod shape;
 #[cfg(test)]
@@ -11,6 +12,7 @@ mod tests;
 mod timestamp;
 
 pub(crate) use encode::{Encoder, Line};
+pub(crate) use parse::Parser;
 pub(crate) use scan::find;
 pub(crate) use shape::Shape;
 pub(crate) use timestamp::read_time;

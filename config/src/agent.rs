@@ -6,6 +6,8 @@ pub use load::{REFERENCE, check, load, parse, parse_with};
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
+use jiff::tz::TimeZone;
+
 use crate::kafka::KafkaConfig;
 
 /// A validated agent.yaml.
@@ -39,6 +41,10 @@ pub struct Input {
     pub key: Key,
     pub read_from: ReadFrom,
     pub parse: Parse,
+    /// Of times that name none. Default: the machine's.
+    pub timezone: TimeZone,
+    /// Fields of logfmt and regular expressions that are numbers; the others are text.
+    pub numbers: Vec<String>,
     /// Longest line in bytes. Default 256 KiB.
     pub max_line_bytes: u64,
     pub on_long_line: OnLongLine,
@@ -68,14 +74,27 @@ pub enum ReadFrom {
     End,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// Anything but the given format (`auto` and `raw` take all) is kept as `message` with the tag `parse_failure`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Parse {
     /// A JSON object, else raw.
     #[default]
     Auto,
     Raw,
-    /// Anything but a JSON object is kept as `message` with the tag `parse_failure`.
+    /// A JSON object.
     Json,
+    Logfmt,
+    /// Access (common, combined) and error logs.
+    Nginx,
+    Apache,
+    /// RFC 5424, RFC 3164 and rsyslog's files.
+    Syslog,
+    /// Named groups are fields, `__` in a name for a dot.
+    Regex {
+        pattern: String,
+        /// How the group `timestamp` is written (strftime). Default: RFC 3339 or seconds since 1970.
+        time: Option<String>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use jiff::{fmt::temporal::DateTimeParser, tz::TimeZone};
+
 use crate::value::Value;
 
 /// A Kafka topic: 1 to 249 of ASCII letters, digits, `.`, `_` and `-`; not `.` or `..`.
@@ -27,6 +29,20 @@ fn topic_fault(name: &str) -> Option<String> {
         ));
     }
     None
+}
+
+/// `local`, `UTC`, an offset or a name of the time zone database.
+pub(crate) fn time_zone(value: &Value) -> Option<TimeZone> {
+    let text = value.text()?;
+    if text == "local" {
+        return Some(TimeZone::system());
+    }
+    match DateTimeParser::new().parse_time_zone(&text) {
+        Ok(zone) => Some(zone),
+        Err(_) => value.fail(format!(
+            "\"{text}\" is not a time zone, expected local, UTC, an offset such as +02:00, or e.g. Europe/Berlin"
+        )),
+    }
 }
 
 /// A topic, or `^regex`.

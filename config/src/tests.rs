@@ -54,7 +54,7 @@ inputs:
     include: [\"/var/log/[a\"]
     topik: logs.app
     key: feild:user
-    parse: nginx
+    parse: cri
     multiline: { start: x }
     max_line_bytes: 64K
     limits:
@@ -73,7 +73,7 @@ agent.yaml:7:5: inputs[0].topic: missing, expected e.g. "topic: logs.app"
 agent.yaml:8:15: inputs[0].include[0]: "/var/log/[a" is not a glob: unclosed character class; missing ']'
 agent.yaml:9:5: inputs[0].topik: unknown key, did you mean "topic"?
 agent.yaml:10:10: inputs[0].key: "feild:user" is not known, expected one of: none, host, file, field:NAME
-agent.yaml:11:12: inputs[0].parse: "nginx" is not supported yet, expected one of: auto, raw, json
+agent.yaml:11:12: inputs[0].parse: "cri" is not supported yet, expected one of: auto, raw, json, logfmt, nginx, apache, syslog
 agent.yaml:12:5: inputs[0].multiline: not supported yet
 agent.yaml:13:21: inputs[0].max_line_bytes: "64K" is not a size, expected a whole number with a unit such as 64KiB or 5MB, did you mean "64KiB"?
 agent.yaml:15:16: inputs[0].limits[0].per: "host" is not supported yet, expected one of: file, input

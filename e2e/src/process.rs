@@ -55,6 +55,10 @@ impl Process {
         self.signal(Signal::STOP)
     }
 
+    pub fn thaw(&self) -> Result<()> {
+        self.signal(Signal::CONT)
+    }
+
     /// SIGKILL, and waits until it is gone.
     pub fn kill(&mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {

@@ -2,7 +2,7 @@
 
 use logmill_config::agent::Key;
 
-use super::Engine;
+use super::{Engine, InputState};
 use crate::{
     line_id::{LineId, line_id},
     produce::{Outgoing, Producer, Sent, Tag},
@@ -32,7 +32,7 @@ pub(super) struct Kept<'a> {
 impl<P: Producer> Engine<P> {
     pub(super) fn emit(&mut self, tracked: &mut Tracked, slot: usize, kept: &Kept) -> Sent {
         let Some(generation) = tracked.generation else { return Sent::Full };
-        let input = &self.inputs[tracked.input].config;
+        let InputState { config: input, parser, .. } = &self.inputs[tracked.input];
         let time_ms = tracked.time_of(kept.end);
         if self.read_time.0 != time_ms {
             self.read_time = (time_ms, record::read_time(time_ms));
@@ -46,7 +46,7 @@ impl<P: Producer> Engine<P> {
         let path = tracked.path.as_os_str().as_encoded_bytes();
         let own_key = if input.key == Key::File { path.len() } else { 0 };
         let limit = self.producer.max_record_bytes().saturating_sub(FRAMING + own_key);
-        let mut value = self.encoder.encode(&line, &tracked.shape, input.parse, limit);
+        let mut value = self.encoder.encode(&line, &tracked.shape, parser, limit);
         let host = self.around.host_name.as_bytes();
         let key = match &input.key {
             Key::None => None,
@@ -59,12 +59,8 @@ impl<P: Producer> Engine<P> {
                 } else {
                     if value.len() + self.key.len() > limit {
                         // The key comes from the record: what it takes, the record must leave.
-                        value = self.encoder.encode(
-                            &line,
-                            &tracked.shape,
-                            input.parse,
-                            limit.saturating_sub(self.key.len()),
-                        );
+                        value =
+                            self.encoder.encode(&line, &tracked.shape, parser, limit.saturating_sub(self.key.len()));
                     }
                     Some(self.key.as_slice())
                 }

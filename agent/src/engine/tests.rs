@@ -47,6 +47,8 @@ pub(super) fn input(dir: &Path) -> Input {
         key: logmill_config::agent::Key::File,
         read_from: logmill_config::agent::ReadFrom::Beginning,
         parse: logmill_config::agent::Parse::Auto,
+        timezone: jiff::tz::TimeZone::UTC,
+        numbers: vec![],
         max_line_bytes: 256 << 10,
         on_long_line: logmill_config::agent::OnLongLine::Truncate,
         flush_unterminated: Duration::from_secs(5),

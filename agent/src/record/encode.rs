@@ -4,10 +4,11 @@
 //! objects it goes the slow way ([`super::merge`]). A record that would be larger than the limit becomes its line's
 //! beginning as `message`, flagged.
 
-use logmill_config::agent::Parse;
+use jiff::Timestamp;
 
 use super::{
     Flags, ecs, escape, merge,
+    parse::{Parsed, Parser},
     scan::{self, Kind, Member},
     shape::Shape,
     timestamp::{self, FIELDS, Time},
@@ -34,26 +35,39 @@ pub(crate) struct Encoder {
 
 impl Encoder {
     /// The record's value, at most `limit` bytes (which must leave room for the file's own content).
-    pub(crate) fn encode(&mut self, line: &Line, shape: &Shape, parse: Parse, limit: usize) -> &[u8] {
+    pub(crate) fn encode(&mut self, line: &Line, shape: &Shape, parser: &Parser, limit: usize) -> &[u8] {
         self.out.clear();
         let looks_like_json = || line.bytes.iter().find(|b| !matches!(b, b' ' | b'\t')) == Some(&b'{');
         let whole = !line.flags.truncated && !line.flags.split;
-        let mut parsed = false;
-        if parse != Parse::Raw && whole && looks_like_json() {
-            parsed = match std::str::from_utf8(line.bytes) {
+        let parsed = match parser {
+            Parser::Auto | Parser::Json if whole && looks_like_json() => match std::str::from_utf8(line.bytes) {
                 Ok(text) => self.json(text, line, shape),
                 Err(_) => self.json(&String::from_utf8_lossy(line.bytes), line, shape),
-            };
-            if parsed && self.out.len() > limit {
-                self.out.clear();
-                self.raw(line, shape, false, limit);
-                return &self.out;
+            },
+            Parser::Fields(format) if whole => {
+                let read = line.read_time.parse().unwrap_or(Timestamp::UNIX_EPOCH);
+                let parsed = format.parse(&String::from_utf8_lossy(line.bytes), read);
+                parsed.is_some_and(|parsed| self.fields(parsed, line, shape))
             }
-        }
-        if !parsed {
-            self.raw(line, shape, parse == Parse::Json, limit);
+            _ => false,
+        };
+        if !parsed || self.out.len() > limit {
+            self.out.clear();
+            let fails = !parsed && matches!(parser, Parser::Json | Parser::Fields(_));
+            self.raw(line, shape, fails, limit);
         }
         &self.out
+    }
+
+    /// Writes the record of a line whose format gave fields.
+    fn fields(&mut self, parsed: Parsed, line: &Line, shape: &Shape) -> bool {
+        let mut time = Vec::new();
+        match parsed.time {
+            Some(stamp) => timestamp::append(&mut time, stamp),
+            None => time.extend_from_slice(line.read_time.as_bytes()),
+        }
+        let record = merge::record(parsed.fields, &String::from_utf8_lossy(&time), shape, line.offset, line.flags);
+        serde_json::to_writer(&mut self.out, &record).is_ok()
     }
 
     fn raw(&mut self, line: &Line, shape: &Shape, parse_failure: bool, limit: usize) {

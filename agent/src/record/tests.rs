@@ -3,7 +3,6 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use logmill_config::agent::Parse;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -16,18 +15,18 @@ fn shape() -> Shape {
     Shape::new("web-1", Path::new("/var/log/a \"b\".log"), &fields)
 }
 
-fn encode_limited(line: &[u8], parse: Parse, limit: usize) -> Vec<u8> {
+fn encode_limited(line: &[u8], parser: &Parser, limit: usize) -> Vec<u8> {
     let line = Line { bytes: line, offset: 120, flags: Flags::default(), read_time: READ };
-    Encoder::default().encode(&line, &shape(), parse, limit).to_vec()
+    Encoder::default().encode(&line, &shape(), parser, limit).to_vec()
 }
 
-fn encode(line: &[u8], parse: Parse) -> Value {
-    serde_json::from_slice(&encode_limited(line, parse, 1_000_000)).unwrap()
+fn encode(line: &[u8], parser: &Parser) -> Value {
+    serde_json::from_slice(&encode_limited(line, parser, 1_000_000)).unwrap()
 }
 
 /// The record without what every record of the file has.
 fn own(line: &str) -> Value {
-    let mut record = encode(line.as_bytes(), Parse::Auto);
+    let mut record = encode(line.as_bytes(), &Parser::Auto);
     let map = record.as_object_mut().unwrap();
     let log = map.remove("log").unwrap();
     assert_eq!(json!({"file": {"path": "/var/log/a \"b\".log"}, "offset": 120}), log, "{line}");
@@ -40,10 +39,10 @@ fn own(line: &str) -> Value {
 fn a_raw_line() {
     assert_eq!(json!({"@timestamp": READ, "message": "hello \"\\ \t\u{1} é"}), own("hello \"\\ \t\u{1} é"));
     assert_eq!(json!({"@timestamp": READ, "message": "{not json"}), own("{not json"));
-    let raw = encode(b"{\"a\":1}", Parse::Raw);
+    let raw = encode(b"{\"a\":1}", &Parser::Raw);
     assert_eq!(json!("{\"a\":1}"), raw["message"]);
-    assert_eq!(json!("bad \u{FFFD} utf8"), encode(b"bad \xff utf8", Parse::Auto)["message"]);
-    let failed = encode(b"plain", Parse::Json);
+    assert_eq!(json!("bad \u{FFFD} utf8"), encode(b"bad \xff utf8", &Parser::Auto)["message"]);
+    let failed = encode(b"plain", &Parser::Json);
     assert_eq!((json!("plain"), json!(["parse_failure"])), (failed["message"].clone(), failed["tags"].clone()));
 }
 
@@ -54,7 +53,7 @@ fn json_lines_keep_their_fields() {
     assert_eq!(json!({"@timestamp": READ, "message": "m"}), own(r#"{"message":"m"}"#));
     assert_eq!(json!({"@timestamp": READ, "message": r#"{"a":1}"#}), own(r#"{"message":{"a":1}}"#));
     assert_eq!(json!({"@timestamp": READ, "a": 2}), own(r#"{"a":1,"a":2}"#), "Elasticsearch refuses duplicate keys");
-    assert_eq!(json!("x\u{FFFD}"), encode(b"{\"k\":\"x\xff\"}", Parse::Auto)["k"]);
+    assert_eq!(json!("x\u{FFFD}"), encode(b"{\"k\":\"x\xff\"}", &Parser::Auto)["k"]);
 }
 
 #[test]
@@ -70,16 +69,16 @@ fn scalars_where_ecs_has_objects_become_labels() {
     );
     assert_eq!(json!({"@timestamp": READ, "event": {"kind": "x"}}), own(r#"{"event":{"kind":"x"}}"#));
     assert_eq!(json!({"@timestamp": READ, "labels": {"url": ["a"]}}), own(r#"{"url":["a"]}"#));
-    let host = encode(br#"{"host":"other"}"#, Parse::Auto);
+    let host = encode(br#"{"host":"other"}"#, &Parser::Auto);
     assert_eq!((json!("web-1"), json!("other")), (host["host"]["name"].clone(), host["labels"]["host"].clone()));
 }
 
 #[test]
 fn objects_that_both_have_are_merged() {
-    let record = encode(br#"{"host":{"name":"mine","ip":"1.2.3.4"},"log":{"level":"info"}}"#, Parse::Auto);
+    let record = encode(br#"{"host":{"name":"mine","ip":"1.2.3.4"},"log":{"level":"info"}}"#, &Parser::Auto);
     assert_eq!(json!({"name": "mine", "ip": "1.2.3.4"}), record["host"]);
     assert_eq!(json!({"level": "info", "file": {"path": "/var/log/a \"b\".log"}, "offset": 120}), record["log"]);
-    let dotted = encode(br#"{"log.level":"warn","service.name":"x","error.message":"e","a.b":1}"#, Parse::Auto);
+    let dotted = encode(br#"{"log.level":"warn","service.name":"x","error.message":"e","a.b":1}"#, &Parser::Auto);
     assert_eq!(json!("warn"), dotted["log"]["level"]);
     assert_eq!(json!("checkout"), dotted["service"]["name"], "the operator's field wins");
     assert_eq!(json!("e"), dotted["error"]["message"]);
@@ -101,9 +100,9 @@ fn the_events_own_time() {
         (r#""time":null"#, READ),
         (r#""@timestamp":1577934245123,"event":"x""#, "2020-01-02T03:04:05.123Z"),
     ] {
-        let record = encode(format!("{{\"a\":1,{field}}}").as_bytes(), Parse::Auto);
+        let record = encode(format!("{{\"a\":1,{field}}}").as_bytes(), &Parser::Auto);
         assert_eq!(json!(expected), record["@timestamp"], "{field}");
-        let merged = encode(format!("{{\"host\":{{}},{field}}}").as_bytes(), Parse::Auto);
+        let merged = encode(format!("{{\"host\":{{}},{field}}}").as_bytes(), &Parser::Auto);
         assert_eq!(json!(expected), merged["@timestamp"], "{field}");
     }
     let bad = own(r#"{"@timestamp":"yesterday","time":5}"#);
@@ -118,7 +117,7 @@ fn a_record_never_exceeds_the_limit() {
         "é".repeat(1000).into_bytes(),
         format!("{{\"a\":\"{}\"}}", "y".repeat(2000)).into_bytes(),
     ] {
-        let record = encode_limited(&line, Parse::Auto, 700);
+        let record = encode_limited(&line, &Parser::Auto, 700);
         assert!((560..=700).contains(&record.len()), "{}", record.len());
         let record: Value = serde_json::from_slice(&record).unwrap();
         assert_eq!(json!(["truncated"]), record["log"]["flags"]);
@@ -127,7 +126,7 @@ fn a_record_never_exceeds_the_limit() {
 
 #[test]
 fn fields_are_found_by_dotted_path() {
-    let record = encode_limited(br#"{"user":{"id":"u\"1"},"n":5}"#, Parse::Auto, 10_000);
+    let record = encode_limited(br#"{"user":{"id":"u\"1"},"n":5}"#, &Parser::Auto, 10_000);
     let record = std::str::from_utf8(&record).unwrap();
     assert_eq!(r#""u\"1""#, find(record, "user.id").unwrap().1);
     assert_eq!("5", find(record, "n").unwrap().1);
@@ -155,7 +154,7 @@ fn json_value() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn any_object_gives_a_record_with_the_files_own_content(value in json_value()) {
-        let record = encode(value.to_string().as_bytes(), Parse::Auto);
+        let record = encode(value.to_string().as_bytes(), &Parser::Auto);
         prop_assert_eq!(&record["log"]["offset"], &json!(120));
         prop_assert_eq!(&record["service"]["name"], &json!("checkout"));
         prop_assert!(record["@timestamp"].is_string());
@@ -177,7 +176,7 @@ proptest! {
 
     #[test]
     fn any_bytes_give_a_record_within_the_limit(bytes in prop::collection::vec(any::<u8>(), 0..400), limit in 400_usize..600) {
-        let record = encode_limited(&bytes, Parse::Auto, limit);
+        let record = encode_limited(&bytes, &Parser::Auto, limit);
         prop_assert!(record.len() <= limit);
         prop_assert!(serde_json::from_slice::<Value>(&record).is_ok());
     }

@@ -6,6 +6,9 @@ use std::{
     time::Duration,
 };
 
+use jiff::{Timestamp, fmt::strtime, tz::TimeZone};
+use regex::Regex;
+
 use super::{AgentConfig, Input, Key, Limit, LimitPer, OnExceed, OnLongLine, Parse, ReadFrom};
 use crate::{
     file::{self, Checked},
@@ -18,7 +21,7 @@ use crate::{
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const SECOND: Duration = Duration::from_secs(1);
-const PARSERS_NOT_YET: [&str; 5] = ["logfmt", "nginx", "apache", "syslog", "cri"];
+const PARSERS_NOT_YET: [&str; 2] = ["cri", "csv"];
 
 /// The reference agent.yaml that users copy and `logmill up` runs on.
 pub const REFERENCE: &str = include_str!("../../agent.yaml");
@@ -83,6 +86,8 @@ fn input(value: &Value, taken: &mut BTreeSet<String>, buffer_bytes: u64) -> Opti
             v.choice(&[("beginning", ReadFrom::Beginning), ("end", ReadFrom::End)], &[])
         }),
         parse: s.or("parse", Parse::Auto, parser),
+        timezone: s.get("timezone").and_then(|v| names::time_zone(&v)).unwrap_or_else(TimeZone::system),
+        numbers: s.or("numbers", Vec::new(), |v| Some(v.any_list("fields")?.iter().filter_map(field).collect())),
         max_line_bytes,
         on_long_line: s.or("on_long_line", OnLongLine::Truncate, |v| {
             let choices =
@@ -127,11 +132,73 @@ fn key(value: &Value) -> Option<Key> {
 fn parser(value: &Value) -> Option<Parse> {
     if value.is_section() {
         let mut s = value.section()?;
-        s.not_yet(&[("regex", "use auto, raw or json"), ("grok", "use auto, raw or json")]);
+        s.not_yet(&[("grok", "use regex")]);
+        let pattern = s.need("regex", "'^(?<timestamp>\\S+) (?<log__level>\\w+) (?<message>.*)$'", regex);
+        let time = s.get("time").and_then(|v| time_format(&v));
         s.finish();
-        return None;
+        return Some(Parse::Regex { pattern: pattern?, time });
     }
-    value.choice(&[("auto", Parse::Auto), ("raw", Parse::Raw), ("json", Parse::Json)], &PARSERS_NOT_YET)
+    #[derive(Clone, Copy)]
+    enum Word {
+        Auto,
+        Raw,
+        Json,
+        Logfmt,
+        Nginx,
+        Apache,
+        Syslog,
+    }
+    let words = [
+        ("auto", Word::Auto),
+        ("raw", Word::Raw),
+        ("json", Word::Json),
+        ("logfmt", Word::Logfmt),
+        ("nginx", Word::Nginx),
+        ("apache", Word::Apache),
+        ("syslog", Word::Syslog),
+    ];
+    Some(match value.choice(&words, &PARSERS_NOT_YET)? {
+        Word::Auto => Parse::Auto,
+        Word::Raw => Parse::Raw,
+        Word::Json => Parse::Json,
+        Word::Logfmt => Parse::Logfmt,
+        Word::Nginx => Parse::Nginx,
+        Word::Apache => Parse::Apache,
+        Word::Syslog => Parse::Syslog,
+    })
+}
+
+/// A regular expression with a named group at least.
+fn regex(value: &Value) -> Option<String> {
+    let text = value.text()?;
+    let regex = match Regex::new(&text) {
+        Ok(regex) => regex,
+        Err(error) => return value.fail(format!("is not a regular expression: {error}")),
+    };
+    let mut named = regex.capture_names().flatten().peekable();
+    if named.peek().is_none() {
+        return value.fail("gives no field, expected a named group such as (?<message>.*)");
+    }
+    for name in named {
+        if !names::is_field_path(&name.replace("__", ".")) {
+            return value
+                .fail(format!("group \"{name}\" is no field, expected a name such as log__level for log.level"));
+        }
+    }
+    Some(text)
+}
+
+fn time_format(value: &Value) -> Option<String> {
+    let text = value.text()?;
+    match strtime::format(&text, &Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC)) {
+        Ok(_) => Some(text),
+        Err(error) => value.fail(format!("is not a time format, expected e.g. %Y-%m-%d %H:%M:%S: {error}")),
+    }
+}
+
+fn field(value: &Value) -> Option<String> {
+    let text = value.text()?;
+    if names::is_field_path(&text) { Some(text) } else { value.fail("is not a field name, expected e.g. http.status") }
 }
 
 fn limit(value: &Value) -> Option<Limit> {

@@ -48,7 +48,7 @@ pub(super) async fn run(room: &Room) -> Result<String> {
     }
     ensure!(writer.join()? == total, "the writer did not finish");
     ensure!(kills >= 12, "only {kills} kills");
-    whole::settled(&pipeline, total, Duration::from_secs(120)).await?;
+    whole::settled(&pipeline, total, Duration::from_secs(seconds.max(120))).await?;
 
     let in_topic = readback::topic(&pipeline.brokers, TOPIC, FILES, per_file)?;
     in_topic.none_missing()?;

@@ -1,0 +1,140 @@
+//! Line formats beside JSON: each gives the fields it found, by their ECS names, and the event's time.
+//!
+//! A format that does not fit says so; the line is then kept whole as `message` with the tag `parse_failure`.
+
+mod access;
+mod cursor;
+mod error_log;
+mod logfmt;
+mod pattern;
+mod syslog;
+#[cfg(test)]
+mod tests;
+
+use jiff::{Timestamp, civil::DateTime, fmt::strtime, tz::TimeZone};
+use logmill_config::agent::{Input, Parse};
+use serde_json::{Map, Number, Value};
+
+use super::shape;
+use pattern::Pattern;
+
+/// How an input's lines are read.
+#[derive(Debug)]
+pub(crate) enum Parser {
+    /// A JSON object, else raw.
+    Auto,
+    Raw,
+    Json,
+    Fields(Format),
+}
+
+#[derive(Debug)]
+pub(crate) struct Format {
+    kind: Kind,
+    /// Of times that name none.
+    zone: TimeZone,
+    /// Fields that are numbers, where the format does not say.
+    numbers: Vec<String>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Logfmt,
+    Nginx,
+    Apache,
+    Syslog,
+    Pattern(Box<Pattern>),
+}
+
+/// What a format found in a line.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Parsed {
+    pub(crate) fields: Map<String, Value>,
+    pub(crate) time: Option<Timestamp>,
+}
+
+impl Parser {
+    /// # Errors
+    /// A regular expression is not one (configuration checks that before).
+    pub(crate) fn new(input: &Input) -> Result<Self, regex::Error> {
+        let kind = match &input.parse {
+            Parse::Auto => return Ok(Self::Auto),
+            Parse::Raw => return Ok(Self::Raw),
+            Parse::Json => return Ok(Self::Json),
+            Parse::Logfmt => Kind::Logfmt,
+            Parse::Nginx => Kind::Nginx,
+            Parse::Apache => Kind::Apache,
+            Parse::Syslog => Kind::Syslog,
+            Parse::Regex { pattern, time } => Kind::Pattern(Box::new(Pattern::new(pattern, time.as_deref())?)),
+        };
+        Ok(Self::Fields(Format { kind, zone: input.timezone.clone(), numbers: input.numbers.clone() }))
+    }
+}
+
+impl Format {
+    /// The fields of a line; `read` is when it was read, for times without a year. `None` when it has another format.
+    pub(crate) fn parse(&self, line: &str, read: Timestamp) -> Option<Parsed> {
+        match &self.kind {
+            Kind::Logfmt => logfmt::parse(line, &self.numbers),
+            Kind::Nginx => access::parse(line).or_else(|| error_log::nginx(line, &self.zone)),
+            Kind::Apache => access::parse(line).or_else(|| error_log::apache(line, &self.zone)),
+            Kind::Syslog => syslog::parse(line, read, &self.zone),
+            Kind::Pattern(pattern) => pattern.parse(line, &self.numbers, &self.zone),
+        }
+    }
+}
+
+impl Parsed {
+    fn with_message(message: &str) -> Self {
+        let mut parsed = Self::default();
+        parsed.text("message", message);
+        parsed
+    }
+
+    /// A field by its dotted path; the usual mark of absence, `-`, is none.
+    fn text(&mut self, path: &str, value: &str) {
+        if !value.is_empty() && value != "-" {
+            shape::set(&mut self.fields, path, Value::from(value));
+        }
+    }
+
+    /// A whole number; anything else is none.
+    fn number(&mut self, path: &str, value: &str) {
+        if let Ok(number) = value.parse::<u64>() {
+            shape::set(&mut self.fields, path, Value::from(number));
+        }
+    }
+
+    /// A field that is a number if `numbers` says so; what then is none goes to labels, where it meets no mapping.
+    fn free(&mut self, path: &str, value: &str, numbers: &[String]) {
+        if !numbers.iter().any(|n| n == path) {
+            return shape::set(&mut self.fields, path, Value::from(value));
+        }
+        match value.parse::<Number>() {
+            Ok(number) => shape::set(&mut self.fields, path, Value::Number(number)),
+            Err(_) => shape::label(&mut self.fields, path, Value::from(value)),
+        }
+    }
+
+    /// `client.address`, and `client.ip` where it is one.
+    fn client(&mut self, address: &str) {
+        self.text("source.address", address);
+        if address.parse::<std::net::IpAddr>().is_ok() {
+            self.text("source.ip", address);
+        }
+    }
+}
+
+/// A time in one of `strtime`'s formats, in `zone` if it names none.
+fn time(format: &str, text: &str, zone: &TimeZone) -> Option<Timestamp> {
+    let broken_down = strtime::parse(format, text).ok()?;
+    if broken_down.offset().is_some() {
+        return broken_down.to_timestamp().ok();
+    }
+    at(broken_down.to_datetime().ok()?, zone)
+}
+
+fn at(time: DateTime, zone: &TimeZone) -> Option<Timestamp> {
+    // A time that a change of the clocks skips or repeats is taken as the earlier clock has it.
+    zone.to_ambiguous_timestamp(time).compatible().ok()
+}
