@@ -17,6 +17,7 @@ mod names;
 mod problem;
 mod section;
 pub mod sinks;
+pub mod template;
 mod tree;
 pub mod units;
 mod value;

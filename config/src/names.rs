@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use jiff::{fmt::temporal::DateTimeParser, tz::TimeZone};
 
-use crate::value::Value;
+use crate::{
+    template::{Meta, Part, Template},
+    value::Value,
+};
 
 /// A Kafka topic: 1 to 249 of ASCII letters, digits, `.`, `_` and `-`; not `.` or `..`.
 pub(crate) fn topic(value: &Value) -> Option<String> {
@@ -104,14 +107,44 @@ pub(crate) fn one_inside_other(a: &str, b: &str) -> bool {
 /// `http://HOST[:PORT][/PATH]` or https.
 pub(crate) fn url(value: &Value) -> Option<String> {
     let text = value.text()?;
-    let rest = match text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) {
+    is_url(value, &text, &text, "?#", "http://localhost:9200")?;
+    Some(text.trim_end_matches('/').to_owned())
+}
+
+/// A URL whose path and query may hold `{field}` parts: which host is talked to is never an event's choice.
+pub(crate) fn url_template(value: &Value) -> Option<Template> {
+    let text = value.text()?;
+    let template = match Template::parse(&text) {
+        Ok(template) => template,
+        Err(reason) => return value.fail(reason),
+    };
+    let mut filled = String::new();
+    for part in template.parts() {
+        match part {
+            Part::Text(text) => filled.push_str(text),
+            Part::Meta(Meta::Source) => return value.fail("holds {_source}, expected fields of the event"),
+            Part::Field(_) | Part::Meta(_) => {
+                if !filled.split_once("://").is_some_and(|(_, rest)| rest.contains(['/', '?'])) {
+                    return value.fail("holds a field before its path, expected a fixed scheme, host and port");
+                }
+                filled.push('x');
+            }
+        }
+    }
+    is_url(value, &filled, &text, "#{}\"<>\\^`|", "http://localhost:8080/events/{user.id}")?;
+    Some(template)
+}
+
+/// Reports what is wrong with `url`, written as `text`.
+fn is_url(value: &Value, url: &str, text: &str, refused: &str, example: &str) -> Option<()> {
+    let rest = match url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")) {
         Some(rest) => rest,
-        None if text.contains("://") => {
+        None if url.contains("://") => {
             return value.fail(format!("\"{text}\" is not a URL logmill speaks, expected http:// or https://"));
         }
         None => return value.fail(format!("\"{text}\" is not a URL, did you mean \"http://{text}\"?")),
     };
-    let authority = rest.split('/').next().unwrap_or_default();
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
     if authority.contains('@') {
         return value.fail("a URL with user and password, expected those under auth");
     }
@@ -120,11 +153,11 @@ pub(crate) fn url(value: &Value) -> Option<String> {
         _ => (authority, None),
     };
     let bad_port = port.is_some_and(|p| !p.parse::<u16>().is_ok_and(|p| p > 0));
-    let odd = text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '?' || c == '#');
+    let odd = url.contains(|c: char| c.is_whitespace() || c.is_control() || refused.contains(c));
     if host.is_empty() || bad_port || odd {
-        return value.fail(format!("\"{text}\" is not a URL, expected e.g. http://localhost:9200"));
+        return value.fail(format!("\"{text}\" is not a URL, expected e.g. {example}"));
     }
-    Some(text.trim_end_matches('/').to_owned())
+    Some(())
 }
 
 /// An index name with `%Y`-like dates and `{field}` parts, by Elasticsearch's rules for index names.

@@ -1,6 +1,9 @@
 //! sinks.yaml: consumer groups, what they read and where it is delivered.
 
 mod load;
+mod webhook;
+
+pub use webhook::{Format, Method, Order, Rate, Scheme, Sign, Statuses, Webhook};
 
 pub use load::{REFERENCE, check, load, parse, parse_with};
 
@@ -31,10 +34,35 @@ pub struct Sink {
     pub group: String,
     /// `group.instance.id`, static membership when set.
     pub instance_id: Option<String>,
-    pub elasticsearch: Elasticsearch,
+    pub output: Output,
     pub retry: Retry,
     /// Default topic: `<sink name>.dead`.
     pub dead_letters: DeadLetters,
+}
+
+/// Where a sink delivers to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    Elasticsearch(Elasticsearch),
+    Webhook(Webhook),
+}
+
+impl Output {
+    /// How records are gathered into requests.
+    pub fn batching(&self) -> Bulk {
+        match self {
+            Self::Elasticsearch(elasticsearch) => elasticsearch.bulk,
+            Self::Webhook(webhook) => webhook.batching(),
+        }
+    }
+
+    pub fn elasticsearch(&self) -> Option<&Elasticsearch> {
+        if let Self::Elasticsearch(elasticsearch) = self { Some(elasticsearch) } else { None }
+    }
+
+    pub fn elasticsearch_mut(&mut self) -> Option<&mut Elasticsearch> {
+        if let Self::Elasticsearch(elasticsearch) = self { Some(elasticsearch) } else { None }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -52,15 +80,39 @@ pub struct Elasticsearch {
     pub headers: BTreeMap<String, String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Auth {
-    Basic { user: String, password: String },
+    Basic {
+        user: String,
+        password: String,
+    },
+    /// Elasticsearch only.
     ApiKey(String),
+    Bearer(String),
+}
+
+impl std::fmt::Debug for Auth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Basic { .. } => "Basic",
+            Self::ApiKey(_) => "ApiKey",
+            Self::Bearer(_) => "Bearer",
+        })
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tls {
+    /// Certificates that are trusted beside the system's, PEM.
     pub ca_file: Option<PathBuf>,
+    /// The client's own certificate with its chain and its key (PKCS #8), PEM.
+    pub client: Option<ClientCertificate>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    pub cert_file: PathBuf,
+    pub key_file: PathBuf,
 }
 
 /// Document `_id`. Default: event.

@@ -129,7 +129,7 @@ sinks:
   - name: b
     group: a
     topics: [in]
-    webhook: { url: 'http://x' }
+    webhook: { url: 'http://{host}/x', batch: 5, headers: { x: '{a}', Host: b }, auth: { api_key: k }, sign: { secret: whsec_! }, statuses: { done: [409], retry: [409] } }
 kafka: { sasl: {}, properties: { group.id: x } }
 ";
     let errors = sinks::parse_with("sinks.yaml", text, &no_env).unwrap_err().to_string();
@@ -142,10 +142,52 @@ sinks.yaml:5:54: sinks[0].elasticsearch.index: "%q" is not a date part, expected
 sinks.yaml:5:70: sinks[0].elasticsearch.id: "key" is not supported yet, expected one of: event, record
 sinks.yaml:6:28: sinks[0].dead_letters.topic: "in" is read by this sink, expected another topic for its dead letters
 sinks.yaml:8:12: sinks[1].group: group "a" is also that of sink "a", each would get only a part of the records, expected a group of its own
-sinks.yaml:10:5: sinks[1].webhook: not supported yet, use elasticsearch
+sinks.yaml:10:21: sinks[1].webhook.url: holds a field before its path, expected a fixed scheme, host and port
+sinks.yaml:10:64: sinks[1].webhook.headers.x: differs from event to event, which a batch of 5 cannot, expected batch: 1
+sinks.yaml:10:77: sinks[1].webhook.headers.Host: is set by the sink itself, expected another header
+sinks.yaml:10:82: sinks[1].webhook.auth: expected either bearer, or user and password
+sinks.yaml:10:90: sinks[1].webhook.auth.api_key: unknown key, expected one of: bearer, user, password
+sinks.yaml:10:120: sinks[1].webhook.sign.secret: begins with whsec_, after which base64 is expected
+sinks.yaml:10:163: sinks[1].webhook.statuses.retry: 409 is also in another list, expected it in one
 sinks.yaml:11:10: kafka.sasl: not supported yet, until then set librdkafka's own security.protocol, ssl.* and sasl.* in kafka.properties
 sinks.yaml:11:44: kafka.properties.group.id: cannot be set, since delivery without loss hangs on it: use group of the sink"#
     );
+}
+
+#[test]
+fn a_sink_delivers_to_one_place() {
+    for (outputs, expected) in [
+        ("", "says nowhere to deliver to"),
+        ("elasticsearch: { hosts: ['http://h'], index: a }, webhook: { url: 'http://h' }", "delivers to two places"),
+        ("webhook: { url: 'http://h/{_ip}' }", "expected a field or one of: _id, _key"),
+        ("webhook: { url: 'h/x' }", "did you mean \"http://h/x\"?"),
+        ("webhook: { url: 'http://u:p@h/x' }", "expected those under auth"),
+        (
+            "webhook: { url: 'http://h', format: ndjson, batch: 2, body: 'a', content_type: text/plain }",
+            "only make JSON",
+        ),
+        ("webhook: { url: 'http://h', rate: { burst: 2 } }", "requests_per_second: missing"),
+        ("webhook: { url: 'http://h', tls: { cert_file: a } }", "cert_file and key_file together"),
+    ] {
+        let text = format!("sinks: [{{ name: a, topics: [t], {outputs} }}]");
+        let errors = sinks::parse_with("s", &text, &no_env).unwrap_err().to_string();
+        assert!(errors.contains(expected), "{outputs}: {errors}");
+        assert_eq!(errors.lines().count(), 1, "{errors}");
+    }
+}
+
+#[test]
+fn webhooks_are_read() {
+    let text = "sinks: [{ name: a, topics: [t], webhook: { url: 'https://h/{user.id}?t={_topic}', sign: { secret: whsec_AQI= },
+        rate: { requests_per_second: 5 }, order: key, idempotency_header: none } }]";
+    let config = sinks::parse_with("s", text, &no_env).unwrap();
+    let sinks::Output::Webhook(webhook) = &config.sinks[0].output else { panic!() };
+    assert_eq!((webhook.batch, webhook.concurrency, webhook.idempotency_header.as_deref()), (1, 4, None));
+    assert_eq!(webhook.sign.as_ref().unwrap().secret, [1, 2]);
+    assert_eq!(webhook.rate.unwrap().burst.get(), 5);
+    assert_eq!(webhook.order, sinks::Order::Key);
+    assert_eq!(webhook.url.fields().collect::<Vec<_>>(), ["user.id"]);
+    assert!(!format!("{webhook:?}").contains("[1, 2]"), "a secret is not shown");
 }
 
 #[test]

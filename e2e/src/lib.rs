@@ -9,5 +9,6 @@ pub mod pipeline;
 pub mod ports;
 pub mod process;
 pub mod readback;
+pub mod receiver;
 pub mod sample;
 pub mod suites;

@@ -18,6 +18,7 @@ mod kills;
 mod peers;
 mod power_cut;
 mod traps;
+mod webhook;
 mod whole;
 
 /// Bounded forms together stay within minutes; long forms are soaks.
@@ -97,6 +98,11 @@ pub const ALL: &[Suite] = &[
         name: "bad-input",
         about: "wrong configuration, wrong bytes, wrong files: clear errors, bounded memory",
         run: |r| Box::pin(bad_input::run(r)),
+    },
+    Suite {
+        name: "webhook",
+        about: "a topic fanned out to two flaky services: each event, one identity, order per key, rate kept",
+        run: |r| Box::pin(webhook::run(r)),
     },
     Suite {
         name: "peers",

@@ -1,14 +1,14 @@
-//! Records on their way: one buffer that is the request body, and beside it what a dead letter needs.
+//! Records on their way: one buffer of what is to be sent, and beside it what a dead letter needs.
 //!
-//! Each value is copied once, from librdkafka's buffer into the body; the body is sent as it is and shared, not copied,
-//! by the request.
+//! Each value is copied once, from librdkafka's buffer into the body. A connector whose heads are part of what it sends
+//! (Elasticsearch) shares the body with its request instead of copying it again.
 
 use bytes::{Bytes, BytesMut};
 
 /// What a connector is given: the documents of `items`, ready to send.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Batch {
-    /// For each item its action line and its document line (NDJSON of `_bulk`).
+    /// For each item its head, as the connector's encoder wrote it, and its document line.
     pub(crate) body: Bytes,
     pub(crate) items: Vec<Item>,
     /// Keys, headers and originals, see [`Item::side`].
@@ -52,16 +52,22 @@ impl Batch {
         self.items.is_empty()
     }
 
+    /// What the connector's encoder wrote.
+    pub(crate) fn head(&self, item: &Item) -> &[u8] {
+        self.body.get(item.start..item.document).unwrap_or_default()
+    }
+
+    /// The document without its line end.
+    pub(crate) fn document(&self, item: &Item) -> &[u8] {
+        self.body.get(item.document..item.end.saturating_sub(1)).unwrap_or_default()
+    }
+
     /// The record as it was read.
     pub(crate) fn original(&self, item: &Item) -> Original {
         let mut side = self.side.get(item.side..item.side_end).unwrap_or_default();
-        let document = || {
-            let end = item.end.saturating_sub(1);
-            self.body.get(item.document..end).unwrap_or_default().to_vec()
-        };
         let key = take_bytes(&mut side);
         let value = match take_length(&mut side) {
-            AS_DOCUMENT => Some(document()),
+            AS_DOCUMENT => Some(self.document(item).to_vec()),
             length => take(&mut side, length).map(<[u8]>::to_vec),
         };
         let mut headers = Vec::new();
@@ -149,18 +155,16 @@ impl BatchBuilder {
         self.body.len()
     }
 
-    /// Adds a record. `action` writes its action line without the line end; `document` is one line; `value` is the
-    /// original value where it differs from `document`. Returns the item's cost.
+    /// Adds a record. `document` is one line; `side` writes its other parts. Returns the item's cost.
     pub(crate) fn push(
         &mut self,
         origin: Origin,
-        action: impl FnOnce(&mut BytesMut),
+        head: &[u8],
         document: &[u8],
         side: impl FnOnce(&mut SideWriter<'_>),
     ) -> usize {
         let (start, side_start) = (self.body.len(), self.side.len());
-        action(&mut self.body);
-        self.body.extend_from_slice(b"\n");
+        self.body.extend_from_slice(head);
         let document_start = self.body.len();
         self.body.extend_from_slice(document);
         self.body.extend_from_slice(b"\n");
@@ -265,21 +269,16 @@ mod tests {
         let mut builder = BatchBuilder::default();
         for n in 0..4i64 {
             let document = format!("{{\"n\":{n}}}");
-            builder.push(
-                origin(n),
-                |b| b.extend_from_slice(b"{\"create\":{}}"),
-                document.as_bytes(),
-                |side| {
-                    side.key((n % 2 == 0).then_some(b"key"));
-                    if n == 3 {
-                        side.value(Some(b"{\n\"n\":3}"))
-                    } else {
-                        side.value_as_document()
-                    };
-                    side.header(b"a", None);
-                    side.header(b"\xff", Some(b""));
-                },
-            );
+            builder.push(origin(n), b"{\"create\":{}}\n", document.as_bytes(), |side| {
+                side.key((n % 2 == 0).then_some(b"key"));
+                if n == 3 {
+                    side.value(Some(b"{\n\"n\":3}"))
+                } else {
+                    side.value_as_document()
+                };
+                side.header(b"a", None);
+                side.header(b"\xff", Some(b""));
+            });
         }
         let batch = builder.finish();
         assert!(builder.is_empty());

@@ -2,12 +2,28 @@
 
 use std::{future::Future, time::Duration};
 
-use crate::batch::Batch;
+use crate::{batch::Batch, event::Event};
 
 /// A destination. It neither retries nor waits: the dispatcher does, so that every destination behaves alike.
 pub(crate) trait Connector: Send + Sync + 'static {
+    /// What writes the heads that [`Connector::deliver`] reads.
+    fn encoder(&self) -> Box<dyn Encode>;
+
     /// Tries once to deliver `batch`, which is not empty. A future that is dropped may have delivered.
     fn deliver(&self, batch: &Batch) -> impl Future<Output = Delivery> + Send;
+}
+
+/// The part of a connector that runs where records are read: it writes what stands before a document in its batch.
+pub(crate) trait Encode: Send {
+    /// Paths of the fields of an event it needs, see [`Event::fields`].
+    fn fields(&self) -> Vec<String>;
+
+    /// Appends the event's head. Returns its identity: of two records with equal ones the later waits until the
+    /// earlier is finished.
+    ///
+    /// # Errors
+    /// The dead letter's class and reason, where nothing that can be delivered comes of the event.
+    fn head(&mut self, event: &Event<'_>, head: &mut Vec<u8>) -> Result<u128, (Class, String)>;
 }
 
 /// What became of one record in one try.
@@ -32,6 +48,8 @@ pub(crate) enum Class {
     Decode,
     /// No valid index name comes of it.
     IndexName,
+    /// It lacks a field that a template names, or the field's value cannot stand there.
+    Template,
     /// The destination refuses the document.
     Document,
     /// Larger than the destination takes in one request.
@@ -43,6 +61,7 @@ impl Class {
         match self {
             Class::Decode => "decode",
             Class::IndexName => "index_name",
+            Class::Template => "template",
             Class::Document => "document",
             Class::TooLarge => "too_large",
         }
@@ -63,8 +82,9 @@ pub(crate) enum Outcomes {
     Each(Vec<Outcome>),
     /// The same for every item. `Retry` here is about the destination as a whole: it is left alone for a while.
     All(Outcome),
-    /// The request is too large: to be halved, or rejected where it is one record.
-    TooLarge { reason: String },
+    /// The request was refused for what is in it, not known which record's fault: to be halved, and the one record that
+    /// is left over rejected.
+    Split { class: Class, reason: String },
 }
 
 impl From<Outcomes> for Delivery {

@@ -20,6 +20,7 @@ use crate::{
     holding::Holding,
     ledger::Finish,
     metrics::Metrics,
+    pace::Pace,
     partitions::Partitions,
 };
 
@@ -53,6 +54,9 @@ pub(crate) struct Dispatcher<C> {
     graves: Arc<DeadLetters>,
     retry: Retry,
     in_flight: usize,
+    pace: Option<Pace>,
+    /// When the pace allows the next request.
+    turn: Option<Instant>,
     work: Receiver<Work>,
     open: bool,
     holding: Holding,
@@ -69,26 +73,35 @@ pub(crate) struct Dispatcher<C> {
 struct Gate {
     failures: u32,
     closed_until: Option<Instant>,
+    /// Requests in a row of which not one record was taken.
+    fruitless: u32,
 }
 
 /// Failures in a row after which an unavailable destination is an alarm.
 const FAILURES_TO_ALARM: u32 = 3;
 
+/// Requests in a row of which not one record was taken, after which the destination as a whole is taken for away:
+/// otherwise every record held would be tried on its own again and again.
+const FRUITLESS: u32 = 8;
+
 impl<C: Connector> Dispatcher<C> {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        connector: C,
+        connector: Arc<C>,
         graves: DeadLetters,
         retry: Retry,
         in_flight: usize,
+        pace: Option<Pace>,
         work: Receiver<Work>,
     ) -> Self {
         Self {
             shared,
-            connector: Arc::new(connector),
+            connector,
             graves: Arc::new(graves),
             retry,
             in_flight: in_flight.max(1),
+            pace,
+            turn: None,
             work,
             open: true,
             holding: Holding::default(),
@@ -104,7 +117,9 @@ impl<C: Connector> Dispatcher<C> {
     pub(crate) async fn run(mut self) {
         loop {
             self.wake_later();
-            while self.may_send()
+            while !self.ready.is_empty()
+                && self.may_send()
+                && self.has_turn()
                 && let Some(batch) = self.ready.pop_front()
             {
                 self.send(batch);
@@ -151,9 +166,20 @@ impl<C: Connector> Dispatcher<C> {
         }
     }
 
+    /// Whether the pace allows another request now; each is one turn.
+    fn has_turn(&mut self) -> bool {
+        let now = Instant::now();
+        if self.turn.is_some_and(|turn| now < turn) {
+            return false;
+        }
+        self.turn = self.pace.as_ref().and_then(|pace| pace.turn().err()).map(|wait| now + wait);
+        self.turn.is_none()
+    }
+
     fn next_wake(&self) -> Option<Instant> {
+        let turn = self.turn.filter(|turn| !self.ready.is_empty() && *turn > Instant::now());
         let gate = self.gate.closed_until.filter(|_| self.requests.is_empty()).filter(|until| *until > Instant::now());
-        self.later.iter().map(|(at, _)| *at).chain(gate).min()
+        self.later.iter().map(|(at, _)| *at).chain(gate).chain(turn).min()
     }
 
     fn wake_later(&mut self) {
@@ -232,9 +258,9 @@ impl<C: Connector> Dispatcher<C> {
                     self.bury(&batch, item, class, reason.clone());
                 }
             }
-            Outcomes::TooLarge { reason } => {
+            Outcomes::Split { class, reason } => {
                 self.opened();
-                self.halve(batch, reason);
+                self.halve(batch, class, reason);
             }
             Outcomes::Each(outcomes) => self.settle_each(&batch, outcomes, retry_after),
         }
@@ -243,7 +269,7 @@ impl<C: Connector> Dispatcher<C> {
     fn settle_each(&mut self, batch: &Batch, outcomes: Vec<Outcome>, retry_after: Option<Duration>) {
         let mut finished = Vec::with_capacity(batch.items.len());
         let (mut retried, mut paused) = (vec![false; batch.items.len()], vec![false; batch.items.len()]);
-        let mut pause_reason = None;
+        let (mut pause_reason, mut retry_reason, mut rejected) = (None, None, false);
         for (at, (item, outcome)) in batch.items.iter().zip(outcomes).enumerate() {
             let mark = |list: &mut Vec<bool>| {
                 if let Some(slot) = list.get_mut(at) {
@@ -254,8 +280,14 @@ impl<C: Connector> Dispatcher<C> {
                 Outcome::Done { duplicate } => {
                     finished.push((item.clone(), if duplicate { Finish::Duplicate } else { Finish::Indexed }));
                 }
-                Outcome::Retry { .. } => mark(&mut retried),
-                Outcome::Reject { class, reason } => self.bury(batch, item, class, reason),
+                Outcome::Retry { reason } => {
+                    mark(&mut retried);
+                    retry_reason.get_or_insert(reason);
+                }
+                Outcome::Reject { class, reason } => {
+                    rejected = true;
+                    self.bury(batch, item, class, reason);
+                }
                 Outcome::Pause { reason } => {
                     mark(&mut paused);
                     pause_reason.get_or_insert(reason);
@@ -267,8 +299,10 @@ impl<C: Connector> Dispatcher<C> {
             self.closed(retry_after);
             self.shared.alarms.raise(Alarm::Refused, &reason);
             self.again(chosen(&paused));
-        } else {
+        } else if rejected || !finished.is_empty() {
             self.opened();
+        } else if let Some(reason) = retry_reason {
+            self.fruitless(retry_after, &reason);
         }
         let retry = chosen(&retried);
         if let Some(tries) = retry.items.iter().map(|i| i.attempts).max() {
@@ -283,6 +317,16 @@ impl<C: Connector> Dispatcher<C> {
         self.gate = Gate::default();
         self.shared.alarms.clear(Alarm::Unavailable);
         self.shared.alarms.clear(Alarm::Refused);
+    }
+
+    /// A request of which every record is to be tried again.
+    fn fruitless(&mut self, retry_after: Option<Duration>, reason: &str) {
+        self.gate.fruitless = self.gate.fruitless.saturating_add(1);
+        tracing::debug!(sink = %self.shared.sink, "retried: {reason}");
+        if self.gate.fruitless >= FRUITLESS {
+            self.closed(retry_after);
+            self.shared.alarms.raise(Alarm::Unavailable, reason);
+        }
     }
 
     fn closed(&mut self, retry_after: Option<Duration>) {
@@ -306,9 +350,9 @@ impl<C: Connector> Dispatcher<C> {
         self.shared.metrics.retries.with_label_values(&[&self.shared.sink]).inc_by(records);
     }
 
-    fn halve(&mut self, batch: Batch, reason: String) {
+    fn halve(&mut self, batch: Batch, class: Class, reason: String) {
         if let [item] = batch.items.as_slice() {
-            self.bury(&batch, item, Class::TooLarge, reason);
+            self.bury(&batch, item, class, reason);
             return;
         }
         let middle = batch.items.len() / 2;

@@ -1,6 +1,8 @@
 //! Elasticsearch and OpenSearch: `_bulk` over the official client.
 
 mod classify;
+mod encode;
+mod index_name;
 mod response;
 #[cfg(test)]
 mod tests;
@@ -17,12 +19,14 @@ use ::elasticsearch::{
         transport::{MultiNodeConnectionPool, TransportBuilder},
     },
 };
-use logmill_config::sinks::{self, Auth, Op};
+use logmill_config::sinks::{self, Auth, Id, Op};
 
+use self::{encode::ActionLines, index_name::IndexTemplate};
 use crate::{
     batch::Batch,
-    connector::{Connector, Delivery, Outcome, Outcomes},
-    error::SinksError,
+    connector::{Connector, Delivery, Encode, Outcome, Outcomes},
+    error::{SinksError, words},
+    retry_after,
 };
 
 /// Longer than Elasticsearch's own bulk timeout (1 minute) for shards to become available.
@@ -32,20 +36,19 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
 pub(crate) struct Elastic {
     client: Elasticsearch,
     op: Op,
+    id: Id,
+    template: IndexTemplate,
     timeout: Duration,
 }
 
 impl Elastic {
     pub(crate) fn new(sink: &str, config: &sinks::Elasticsearch) -> Result<Self, SinksError> {
-        let failed = |reason: String| SinksError::Client { sink: sink.to_owned(), reason };
+        let failed = |reason: String| SinksError::Client { sink: sink.to_owned(), output: "elasticsearch", reason };
+        let template = IndexTemplate::parse(&config.index).map_err(|reason| failed(format!("index: {reason}")))?;
         let mut hosts = Vec::with_capacity(config.hosts.len());
         let mut credentials = None;
         for host in &config.hosts {
-            let mut url = Url::parse(host).map_err(|e| SinksError::Host {
-                sink: sink.to_owned(),
-                host: host.clone(),
-                reason: e.to_string(),
-            })?;
+            let mut url = Url::parse(host).map_err(|e| failed(format!("hosts: {host:?} is no URL: {e}")))?;
             if let Some(password) = url.password() {
                 credentials = Some(Credentials::Basic(url.username().to_owned(), password.to_owned()));
             }
@@ -56,7 +59,7 @@ impl Elastic {
             hosts.push(url);
         }
         if hosts.is_empty() {
-            return Err(failed("elasticsearch.hosts is empty".into()));
+            return Err(failed("hosts is empty".into()));
         }
         let mut builder = TransportBuilder::new(MultiNodeConnectionPool::round_robin(hosts, None));
         match &config.auth {
@@ -65,20 +68,21 @@ impl Elastic {
             }
             Some(Auth::ApiKey(key)) => {
                 if HeaderValue::try_from(format!("ApiKey {key}")).is_err() {
-                    return Err(failed("elasticsearch.auth.api_key holds characters no HTTP header can carry".into()));
+                    return Err(failed("auth.api_key holds characters no HTTP header can carry".into()));
                 }
                 credentials = Some(match key.split_once(':') {
                     Some((id, secret)) => Credentials::ApiKey(id.to_owned(), secret.to_owned()),
                     None => Credentials::EncodedApiKey(key.clone()),
                 });
             }
+            Some(Auth::Bearer(token)) => credentials = Some(Credentials::Bearer(token.clone())),
             None => {}
         }
         if let Some(credentials) = credentials {
             builder = builder.auth(credentials);
         }
         if let Some(path) = &config.tls.ca_file {
-            let bad = |reason: String| SinksError::CaFile { sink: sink.to_owned(), path: path.clone(), reason };
+            let bad = |reason: String| failed(format!("tls.ca_file: cannot read {}: {reason}", path.display()));
             let pem = fs::read(path).map_err(|e| bad(e.to_string()))?;
             let chain = Certificate::from_pem(&pem).map_err(|e| bad(e.to_string()))?;
             builder = builder.cert_validation(CertificateValidation::Full(chain));
@@ -89,7 +93,8 @@ impl Elastic {
             builder = builder.header(header, value);
         }
         let transport = builder.build().map_err(|e| failed(e.to_string()))?;
-        Ok(Self { client: Elasticsearch::new(transport), op: config.op, timeout: REQUEST_TIMEOUT })
+        let client = Elasticsearch::new(transport);
+        Ok(Self { client, op: config.op, id: config.id, template, timeout: REQUEST_TIMEOUT })
     }
 
     #[cfg(test)]
@@ -100,6 +105,10 @@ impl Elastic {
 }
 
 impl Connector for Elastic {
+    fn encoder(&self) -> Box<dyn Encode> {
+        Box::new(ActionLines::new(self.op, self.id, self.template.clone()))
+    }
+
     async fn deliver(&self, batch: &Batch) -> Delivery {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
@@ -116,11 +125,7 @@ impl Connector for Elastic {
             Err(e) => return Outcomes::All(Outcome::Retry { reason: words(&e) }).into(),
         };
         let status = response.status_code().as_u16();
-        let retry_after = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.trim().parse().ok())
-            .map(Duration::from_secs);
+        let retry_after = retry_after::read(response.headers().get(RETRY_AFTER).map(HeaderValue::as_bytes));
         let body = match response.bytes().await {
             Ok(body) => body,
             Err(e) => {
@@ -135,18 +140,4 @@ impl Connector for Elastic {
         };
         Delivery { outcomes, retry_after }
     }
-}
-
-/// An error with its causes: reqwest alone says only "error sending request".
-fn words(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let part = error.to_string();
-        if !text.contains(&part) {
-            text = format!("{text}: {part}");
-        }
-        cause = error.source();
-    }
-    text
 }

@@ -1,7 +1,5 @@
 //! Why the sinks cannot run at all.
 
-use std::path::PathBuf;
-
 use thiserror::Error;
 
 /// What no waiting can mend: the process should end with a clear message.
@@ -10,21 +8,26 @@ pub enum SinksError {
     #[error("sink {sink}: librdkafka refuses its configuration: {source}")]
     Kafka { sink: String, source: rdkafka::error::KafkaError },
 
-    #[error("sink {sink}: elasticsearch.index: {reason}")]
-    IndexTemplate { sink: String, reason: String },
-
-    #[error("sink {sink}: elasticsearch.hosts: {host:?} is no URL: {reason}")]
-    Host { sink: String, host: String, reason: String },
-
-    #[error("sink {sink}: elasticsearch.tls.ca_file: cannot read {}: {reason}", path.display())]
-    CaFile { sink: String, path: PathBuf, reason: String },
-
-    #[error("sink {sink}: elasticsearch: cannot build the client: {reason}")]
-    Client { sink: String, reason: String },
+    #[error("sink {sink}: {output}: {reason}")]
+    Client { sink: String, output: &'static str, reason: String },
 
     #[error("cannot register metrics: {0}")]
     Metrics(#[from] prometheus::Error),
 
     #[error("cannot start a thread for sink {sink}: {source}")]
     Thread { sink: String, source: std::io::Error },
+}
+
+/// An error with its causes: reqwest alone says only "error sending request".
+pub(crate) fn words(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let part = error.to_string();
+        if !text.contains(&part) {
+            text = format!("{text}: {part}");
+        }
+        cause = error.source();
+    }
+    text
 }

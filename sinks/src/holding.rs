@@ -86,7 +86,7 @@ mod tests {
         let mut builder = BatchBuilder::default();
         for (offset, identity) in records {
             let origin = Origin { assignment: 1, offset: *offset, timestamp: 0, identity: *identity };
-            builder.push(origin, |_| {}, b"{}", |_| {});
+            builder.push(origin, b"", b"{}", |_| {});
         }
         builder.finish()
     }

@@ -1,10 +1,11 @@
-//! Consumer groups that deliver topics into Elasticsearch: poll → decode → batch → connector → classify each item → commit.
+//! Consumer groups that deliver topics into Elasticsearch and over HTTP: poll → decode → batch → connector → classify each item → commit.
 //!
 //! What holds: an offset is committed only when every record before it is finished (indexed, duplicate, filtered or
 //! acknowledged by the dead-letter topic); memory is a byte budget held from poll to commit; one bad sink never stops another.
 //!
 //! Each sink is a thread that polls ([`reader`]) and a task that delivers ([`dispatch`]); they share the partitions' state
-//! ([`partitions`], over the pure [`track`]) and the budget.
+//! ([`partitions`], over the pure [`track`]) and the budget. What differs between destinations is behind [`connector`]:
+//! [`elastic`], [`webhook`].
 
 mod alarms;
 mod backoff;
@@ -14,21 +15,25 @@ mod clock;
 mod connector;
 mod consumer;
 mod dead_letters;
+mod destination;
 mod dispatch;
 mod document;
 mod elastic;
 mod error;
+mod event;
 mod event_time;
 mod holding;
-mod index_name;
 mod intake;
 mod ledger;
 mod metrics;
 mod native;
+mod pace;
 mod partitions;
 mod reader;
+mod retry_after;
 mod sink;
 mod track;
+mod webhook;
 
 #[cfg(test)]
 mod tests;
@@ -42,7 +47,7 @@ pub use error::SinksError;
 /// Runs every sink of `config` until `context.stop` is cancelled, then finishes what is in flight within
 /// `config.shutdown_timeout`, commits and returns. Needs a tokio runtime; each sink's polling has a thread of its own.
 ///
-/// An unreachable Kafka or Elasticsearch is waited for, without limit; each sink's state is a part of `context.health`
+/// An unreachable Kafka or destination is waited for, without limit; each sink's state is a part of `context.health`
 /// named `sink NAME`.
 ///
 /// # Errors

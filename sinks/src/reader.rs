@@ -97,7 +97,7 @@ impl Reader {
     pub(crate) fn new(parts: Parts) -> Self {
         let now = clock::now();
         Self {
-            bulk: parts.sink.elasticsearch.bulk,
+            bulk: parts.sink.output.batching(),
             sink: parts.sink,
             batch_bytes: parts.batch_bytes,
             consumer: parts.consumer,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use logmill_config::{
     kafka::KafkaConfig,
-    sinks::{Sink, SinksConfig},
+    sinks::{Output, Sink, SinksConfig},
 };
 use logmill_daemon::context::Context;
 use rdkafka::consumer::Consumer as _;
@@ -19,14 +19,15 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     alarms::{Alarm, Alarms},
     budget::Budget,
+    connector::Connector as _,
     consumer::{self, Consumer, Shares},
     dead_letters::DeadLetters,
+    destination::Destination,
     dispatch::{Dispatcher, Shared},
-    elastic::Elastic,
     error::SinksError,
-    index_name::IndexTemplate,
     intake::Preparer,
     metrics::Metrics,
+    pace::Pace,
     partitions::Partitions,
     reader::{Parts, Reader},
 };
@@ -38,7 +39,6 @@ const RENEW: Duration = Duration::from_secs(5);
 pub(crate) struct Prepared {
     blueprint: Blueprint,
     consumer: Consumer,
-    connector: Elastic,
     graves: DeadLetters,
     shared: Arc<Shared>,
 }
@@ -49,7 +49,7 @@ struct Blueprint {
     kafka: KafkaConfig,
     dead_letter_topics: Vec<String>,
     shares: Shares,
-    template: IndexTemplate,
+    connector: Arc<Destination>,
     stop: CancellationToken,
     shutdown_timeout: Duration,
 }
@@ -62,19 +62,16 @@ impl Prepared {
         context: &Context,
     ) -> Result<Option<Self>, SinksError> {
         let Some(sink) = config.sinks.get(at).cloned() else { return Ok(None) };
-        let template = IndexTemplate::parse(&sink.elasticsearch.index)
-            .map_err(|reason| SinksError::IndexTemplate { sink: sink.name.clone(), reason })?;
         let blueprint = Blueprint {
             kafka: config.kafka.clone(),
             dead_letter_topics: config.sinks.iter().map(|s| s.dead_letters.topic.clone()).collect(),
             shares: Shares::of(config.buffer_bytes, config.sinks.len()),
-            template,
+            connector: Arc::new(Destination::new(&sink)?),
             stop: context.stop.clone(),
             shutdown_timeout: config.shutdown_timeout,
             sink,
         };
         let sink = &blueprint.sink;
-        let connector = Elastic::new(&sink.name, &sink.elasticsearch)?;
         let consumer = blueprint.consumer()?;
         let alarms = Arc::new(Alarms::new(&sink.name, context.health.clone(), metrics.paused.clone()));
         let graves = DeadLetters::new(&config.kafka, sink, blueprint.shares.queue / 4, alarms.clone())?;
@@ -85,15 +82,19 @@ impl Prepared {
             alarms,
             metrics: metrics.clone(),
         });
-        Ok(Some(Self { blueprint, consumer, connector, graves, shared }))
+        Ok(Some(Self { blueprint, consumer, graves, shared }))
     }
 
     pub(crate) fn start(self, runtime: Handle) -> Result<Running, SinksError> {
-        let Self { blueprint, consumer, connector, graves, shared } = self;
+        let Self { blueprint, consumer, graves, shared } = self;
         let sink = blueprint.sink.clone();
+        let pace = match &sink.output {
+            Output::Webhook(webhook) => webhook.rate.map(Pace::new),
+            Output::Elasticsearch(_) => None,
+        };
         let (work, works) = mpsc::channel(1);
-        let in_flight = sink.elasticsearch.bulk.in_flight;
-        let dispatcher = Dispatcher::new(shared.clone(), connector, graves, sink.retry, in_flight, works);
+        let (connector, in_flight) = (blueprint.connector.clone(), sink.output.batching().in_flight);
+        let dispatcher = Dispatcher::new(shared.clone(), connector, graves, sink.retry, in_flight, pace, works);
         let dispatcher = runtime.spawn(dispatcher.run());
         let (ended_tx, ended) = oneshot::channel();
         let name: String = format!("sink-{}", sink.name).chars().take(15).collect();
@@ -137,19 +138,19 @@ impl Blueprint {
         work: &mpsc::Sender<crate::dispatch::Work>,
         runtime: &Handle,
     ) -> Reader {
-        let elasticsearch = &self.sink.elasticsearch;
-        let room = self.shares.records / (elasticsearch.bulk.in_flight + 2);
-        let wanted = usize::try_from(elasticsearch.bulk.max_bytes).unwrap_or(usize::MAX);
+        let batching = self.sink.output.batching();
+        let room = self.shares.records / (batching.in_flight + 2);
+        let wanted = usize::try_from(batching.max_bytes).unwrap_or(usize::MAX);
         Reader::new(Parts {
             sink: self.sink.clone(),
             consumer: Arc::new(consumer),
-            preparer: Preparer::new(&self.sink.name, self.template.clone(), elasticsearch.id, elasticsearch.op),
+            preparer: Preparer::new(&self.sink.name, self.connector.encoder()),
             shared: shared.clone(),
             work: work.clone(),
             runtime: runtime.clone(),
             stop: self.stop.clone(),
             shutdown_timeout: self.shutdown_timeout,
-            batch_bytes: wanted.min(room).max(16 << 10),
+            batch_bytes: wanted.min(room.max(16 << 10)),
         })
     }
 }

@@ -1,12 +1,16 @@
 //! Reads sinks.yaml.
 
+mod elasticsearch;
+mod http;
+mod webhook;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
     time::Duration,
 };
 
-use super::{Auth, Bulk, DeadLetters, Elasticsearch, Id, Op, Retry, Sink, SinksConfig, Tls};
+use super::{DeadLetters, Output, Retry, Sink, SinksConfig};
 use crate::{
     file::{self, Checked},
     kafka, names,
@@ -57,7 +61,7 @@ fn build(root: &mut Section) -> SinksConfig {
 
 fn sink(value: &Value, taken: &mut BTreeSet<String>, groups: &mut BTreeMap<String, String>) -> Option<Sink> {
     let mut s = value.section()?;
-    s.not_yet(&[("transform", ""), ("webhook", "use elasticsearch")]);
+    s.not_yet(&[("transform", "")]);
     let name = s.need("name", "app-logs", |v| names::unique(v, taken)).unwrap_or_default();
     let group_value = s.get("group");
     let group = group_value.as_ref().and_then(Value::text).unwrap_or_else(|| name.clone());
@@ -94,97 +98,35 @@ fn sink(value: &Value, taken: &mut BTreeSet<String>, groups: &mut BTreeMap<Strin
         s.finish();
         Some(DeadLetters { topic })
     });
-    let elasticsearch = if s.given("webhook") {
-        s.get("elasticsearch").as_ref().and_then(elasticsearch)
-    } else {
-        s.need("elasticsearch", "{ hosts: [\"http://localhost:9200\"], index: \"app-logs-%Y.%m.%d\" }", elasticsearch)
-    };
+    let output = output(&mut s);
     let instance_id = s.get("instance_id").and_then(|v| v.text());
     let retry = s.or("retry", Retry { initial: SECOND / 5, max: 60 * SECOND }, retry);
     s.finish();
-    Some(Sink { name, topics, group, instance_id, elasticsearch: elasticsearch?, retry, dead_letters })
+    Some(Sink { name, topics, group, instance_id, output: output?, retry, dead_letters })
 }
 
-fn elasticsearch(value: &Value) -> Option<Elasticsearch> {
-    let mut s = value.section()?;
-    s.not_yet(&[("data_stream", "use index")]);
-    let hosts = s.need("hosts", "[\"http://localhost:9200\"]", |v| {
-        Some(v.list("hosts")?.iter().filter_map(names::url).collect())
-    });
-    let index = if s.given("data_stream") {
-        s.get("index").as_ref().and_then(names::index)
-    } else {
-        s.need("index", "\"app-logs-%Y.%m.%d\"", names::index)
-    };
-    let elasticsearch = Elasticsearch {
-        hosts: hosts.unwrap_or_default(),
-        auth: s.get("auth").and_then(|v| auth(&v)),
-        tls: s.or("tls", Tls::default(), |v| {
-            let mut s = v.section()?;
-            s.not_yet(&[("fingerprint", "use ca_file")]);
-            let tls = Tls { ca_file: s.get("ca_file").and_then(|v| v.path()) };
-            s.finish();
-            Some(tls)
-        }),
-        index: index.unwrap_or_default(),
-        id: s.or("id", Id::Event, |v| {
-            if v.text()?.starts_with("field:") {
-                return v.fail("field:NAME is not supported yet, expected one of: event, record");
-            }
-            v.choice(&[("event", Id::Event), ("record", Id::Record)], &["key", "field"])
-        }),
-        op: s.or("op", Op::Create, |v| v.choice(&[("create", Op::Create), ("index", Op::Index)], &[])),
-        bulk: s.or("bulk", BULK, bulk),
-        headers: s.or("headers", BTreeMap::new(), headers),
-    };
-    s.finish();
-    Some(elasticsearch)
-}
-
-fn auth(value: &Value) -> Option<Auth> {
-    let mut s = value.section()?;
-    let api_key = s.get("api_key").map(|v| v.text());
-    let user = s.get("user").map(|v| v.text());
-    let password = s.get("password").map(|v| v.any_text());
-    let auth = match (api_key, user, password) {
-        (Some(key), None, None) => key.map(Auth::ApiKey),
-        (None, Some(user), Some(password)) => user.zip(password).map(|(user, password)| Auth::Basic { user, password }),
-        _ => {
-            s.fail_here("expected either api_key, or user and password");
+/// The one section that says where to.
+fn output(s: &mut Section) -> Option<Output> {
+    let found = [
+        s.get("elasticsearch").map(|v| elasticsearch::read(&v).map(Output::Elasticsearch)),
+        s.get("webhook").map(|v| webhook::read(&v).map(Output::Webhook)),
+    ];
+    let mut found = found.into_iter().flatten();
+    match (found.next(), found.next()) {
+        (Some(output), None) => output,
+        (None, _) => {
+            s.fail_here(
+                "says nowhere to deliver to, expected elasticsearch: { hosts: [\"http://localhost:9200\"], index: \"app-logs-%Y.%m.%d\" } or webhook: { url: … }",
+            );
             None
         }
-    };
-    s.finish();
-    auth
-}
-
-const BULK: Bulk = Bulk { max_bytes: 5 * MIB, max_documents: 5000, linger: Duration::from_millis(200), in_flight: 4 };
-
-fn bulk(value: &Value) -> Option<Bulk> {
-    let mut s = value.section()?;
-    let bulk = Bulk {
-        max_bytes: s.or("max_bytes", BULK.max_bytes, |v| v.size(64 * KIB, 100 * MIB)),
-        max_documents: s.or("max_documents", BULK.max_documents, |v| v.number(1, 100_000)),
-        linger: s.or("linger", BULK.linger, |v| v.duration(Duration::ZERO, 60 * SECOND)),
-        in_flight: s.or("in_flight", BULK.in_flight, |v| v.number(1, 64)),
-    };
-    s.finish();
-    Some(bulk)
-}
-
-fn headers(value: &Value) -> Option<BTreeMap<String, String>> {
-    let section = value.section()?;
-    let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
-    for (name, v) in section.entries() {
-        if name.is_empty() || !name.bytes().all(token) {
-            v.fail::<()>("is not a name of an HTTP header");
-        } else if ["authorization", "content-type", "content-length", "host"].contains(&name.to_lowercase().as_str()) {
-            v.fail::<()>("is set by the sink itself, expected another header");
-        } else if v.any_text().is_some_and(|text| text.contains(|c: char| c.is_control() || !c.is_ascii())) {
-            v.fail::<()>("a header's value is printable ASCII");
+        (Some(_), Some(_)) => {
+            s.fail_here(
+                "delivers to two places, expected one of elasticsearch and webhook: a sink of its own for each",
+            );
+            None
         }
     }
-    value.text_map()
 }
 
 fn retry(value: &Value) -> Option<Retry> {

@@ -72,7 +72,7 @@ fn is_about_the_index(reason: &str) -> bool {
 pub(super) fn request(status: u16, fault: Fault<'_>) -> Outcomes {
     let reason = fault.words(status);
     if status == 413 {
-        return Outcomes::TooLarge { reason };
+        return Outcomes::Split { class: Class::TooLarge, reason };
     }
     let blocked = fault.kind == "cluster_block_exception" && status != 503;
     Outcomes::All(match status {

@@ -33,7 +33,7 @@ fn item(op: Op, status: u16, kind: &str, reason: &str) -> &'static str {
             word(&each[1])
         }
         Outcomes::All(all) => word(&all),
-        Outcomes::TooLarge { .. } => "too large",
+        Outcomes::Split { .. } => "too large",
     }
 }
 
@@ -137,7 +137,7 @@ fn requests_by_status_and_type() {
         let text = body.to_string();
         let found = match classify::request(status, response::request_error(text.as_bytes())) {
             Outcomes::All(outcome) => word(&outcome),
-            Outcomes::TooLarge { .. } => "too large",
+            Outcomes::Split { .. } => "too large",
             Outcomes::Each(_) => "each",
         };
         assert_eq!(found, expected, "{status} {text}");

@@ -1,11 +1,15 @@
 //! What a record becomes: lines of a bulk request, a dead letter, or nothing.
 
+use logmill_config::sinks::{Elasticsearch, Id, Op};
+
 use super::*;
+use crate::{connector::Connector, elastic::Elastic, tests::settings};
 
 const ID: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255];
 
 fn preparer(id: Id, op: Op, index: &str) -> Preparer {
-    Preparer::new("mine", IndexTemplate::parse(index).unwrap(), id, op)
+    let settings = Elasticsearch { index: index.into(), id, op, ..settings("http://localhost") };
+    Preparer::new("mine", Elastic::new("mine", &settings).unwrap().encoder())
 }
 
 fn headers(list: &[(&[u8], Option<&[u8]>)]) -> Headers {

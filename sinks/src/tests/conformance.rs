@@ -1,4 +1,5 @@
-//! What every connector must do with a destination that misbehaves: one outcome per record, none invented.
+//! What the Elasticsearch connector makes of a server that misbehaves: one outcome per record, none invented. What every
+//! connector must do as part of a sink is in `whole`.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::{
     elastic::Elastic,
 };
 
-pub(super) fn settings(url: &str) -> Elasticsearch {
+pub(crate) fn settings(url: &str) -> Elasticsearch {
     Elasticsearch {
         hosts: vec![url.to_owned()],
         auth: None,
@@ -28,14 +29,16 @@ fn batch(documents: &[&str]) -> Batch {
     let mut builder = BatchBuilder::default();
     for (n, document) in documents.iter().enumerate() {
         let origin = Origin { assignment: 1, offset: n as i64, timestamp: 0, identity: n as u128 };
-        let action = format!("{{\"create\":{{\"_index\":\"a\",\"_id\":\"{n}\"}}}}");
-        builder.push(origin, |line| line.extend_from_slice(action.as_bytes()), document.as_bytes(), |_| {});
+        let action = format!("{{\"create\":{{\"_index\":\"a\",\"_id\":\"{n}\"}}}}\n");
+        builder.push(origin, action.as_bytes(), document.as_bytes(), |_| {});
     }
     builder.finish()
 }
 
-/// The suite: a connector to `server`, which answers within a second or not at all.
-async fn conforms<C: Connector>(connector: &C, server: &Server) {
+#[tokio::test]
+async fn every_answer_has_its_outcome() {
+    let server = Server::start().await;
+    let connector = &Elastic::new("s", &settings(&server.url)).unwrap().with_timeout(Duration::from_secs(1));
     let done = |duplicate| Outcome::Done { duplicate };
     let all = |delivery: &crate::connector::Delivery| match &delivery.outcomes {
         Outcomes::All(outcome) => outcome.clone(),
@@ -67,7 +70,7 @@ async fn conforms<C: Connector>(connector: &C, server: &Server) {
         assert!(matches!(all(&connector.deliver(&two).await), Outcome::Pause { .. }), "{status}");
     }
     server.endpoint.lock().max_body = Some(10);
-    assert!(matches!(connector.deliver(&two).await.outcomes, Outcomes::TooLarge { .. }));
+    assert!(matches!(connector.deliver(&two).await.outcomes, Outcomes::Split { class: Class::TooLarge, .. }));
     server.endpoint.lock().max_body = None;
 
     // An answer that cannot be trusted.
@@ -81,13 +84,6 @@ async fn conforms<C: Connector>(connector: &C, server: &Server) {
     let Outcomes::Each(each) = connector.deliver(&two).await.outcomes else { panic!() };
     assert!(each.iter().all(|o| matches!(o, Outcome::Pause { .. })), "{each:?}");
     server.set_all(None);
-}
-
-#[tokio::test]
-async fn elasticsearch_conforms() {
-    let server = Server::start().await;
-    let connector = Elastic::new("s", &settings(&server.url)).unwrap().with_timeout(Duration::from_secs(1));
-    conforms(&connector, &server).await;
 }
 
 #[tokio::test]
@@ -122,7 +118,10 @@ fn mistakes_in_the_settings_are_said() {
     for (change, expected) in [
         (Elasticsearch { hosts: vec!["not a url".into()], ..settings("x") }, "is no URL"),
         (
-            Elasticsearch { tls: Tls { ca_file: Some("/nowhere/ca.pem".into()) }, ..settings("http://localhost") },
+            Elasticsearch {
+                tls: Tls { ca_file: Some("/nowhere/ca.pem".into()), client: None },
+                ..settings("http://localhost")
+            },
             "cannot read /nowhere/ca.pem",
         ),
         (Elasticsearch { auth: Some(Auth::ApiKey("a\nb".into())), ..settings("http://localhost") }, "api_key"),

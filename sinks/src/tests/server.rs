@@ -1,4 +1,4 @@
-//! A `_bulk` endpoint that keeps what it is given and misbehaves as told, per document or per request.
+//! A `_bulk` endpoint and a webhook that keep what they are given and misbehave as told, per document or per request.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 /// What the next request meets.
 #[derive(Debug, Clone)]
-pub(super) enum Trick {
+pub(crate) enum Trick {
     /// This status with an error of this type, nothing kept.
     Refuse(u16, &'static str),
     /// As `Refuse`, with Retry-After in seconds.
@@ -33,47 +33,50 @@ pub(super) enum Trick {
 }
 
 #[derive(Default)]
-pub(super) struct Endpoint {
-    pub(super) tricks: VecDeque<Trick>,
+pub(crate) struct Endpoint {
+    pub(crate) tricks: VecDeque<Trick>,
     /// Documents by index and `_id`, in the order of the first write.
-    pub(super) documents: BTreeMap<(String, String), Value>,
+    pub(crate) documents: BTreeMap<(String, String), Value>,
     /// What every request carried, as `_id`s.
-    pub(super) requests: Vec<Vec<String>>,
-    pub(super) authorization: Option<String>,
+    pub(crate) requests: Vec<Vec<String>>,
+    pub(crate) authorization: Option<String>,
+    /// What a webhook was sent, in the order in which it was taken: headers and body.
+    pub(crate) taken: Vec<(HeaderMap, String, String)>,
     /// Requests larger than this are 413.
-    pub(super) max_body: Option<usize>,
+    pub(crate) max_body: Option<usize>,
     /// Every document is met with this until it is taken away.
-    pub(super) all: Option<(u16, &'static str)>,
+    pub(crate) all: Option<(u16, &'static str)>,
     /// How often each `_id` was refused by its own wish (`"retry": n` in the document).
     refused: BTreeMap<String, u64>,
 }
 
 #[derive(Clone, Default)]
-pub(super) struct Server {
-    pub(super) endpoint: Arc<Mutex<Endpoint>>,
-    pub(super) url: String,
+pub(crate) struct Server {
+    pub(crate) endpoint: Arc<Mutex<Endpoint>>,
+    pub(crate) url: String,
 }
 
 impl Server {
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = Server { endpoint: Arc::default(), url };
-        let router = Router::new().route("/_bulk", post(bulk)).with_state(server.clone());
+        let router = Router::new().route("/_bulk", post(bulk)).route("/hook/{*path}", post(hook));
+        let router = router.with_state(server.clone());
         let router = router.layer(axum::extract::DefaultBodyLimit::disable());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         server
     }
 
-    pub(super) fn trick(&self, trick: Trick) {
+    pub(crate) fn trick(&self, trick: Trick) {
         self.endpoint.lock().tricks.push_back(trick);
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.endpoint.lock().documents.len()
     }
 
-    pub(super) fn set_all(&self, all: Option<(u16, &'static str)>) {
+    pub(crate) fn set_all(&self, all: Option<(u16, &'static str)>) {
         self.endpoint.lock().all = all;
     }
 }
@@ -82,6 +85,29 @@ async fn bulk(State(server): State<Server>, headers: HeaderMap, body: String) ->
     assert!(body.ends_with('\n'));
     let content_type = headers.get("content-type").unwrap();
     assert_eq!(content_type, "application/x-ndjson");
+    answer(&server, &headers, &body, |server| axum_json(&take(server, &body)), || take(&server, &body)).await
+}
+
+/// A webhook that takes one event or an array of them: all or nothing.
+async fn hook(State(server): State<Server>, uri: axum::http::Uri, headers: HeaderMap, body: String) -> Response {
+    let take = |server: &Server| {
+        let status = server.endpoint.lock().take_events(&headers, uri.to_string(), &body);
+        StatusCode::from_u16(status).unwrap().into_response()
+    };
+    answer(&server, &headers, &body, take, || {
+        take(&server);
+        json!({"items": [1]})
+    })
+    .await
+}
+
+async fn answer(
+    server: &Server,
+    headers: &HeaderMap,
+    body: &str,
+    usual: impl FnOnce(&Server) -> Response,
+    kept: impl FnOnce() -> Value,
+) -> Response {
     let trick = {
         let mut endpoint = server.endpoint.lock();
         endpoint.authorization = headers.get("authorization").map(|v| v.to_str().unwrap().to_owned());
@@ -102,7 +128,7 @@ async fn bulk(State(server): State<Server>, headers: HeaderMap, body: String) ->
             refused(503, "late")
         }
         Some(Trick::BreakOff) => {
-            let mut answer = take(&server, &body).to_string();
+            let mut answer = kept().to_string();
             let length = answer.len();
             answer.truncate(length / 2);
             let parts = [Ok(axum::body::Bytes::from(answer)), Err(std::io::Error::other("cut"))];
@@ -112,11 +138,11 @@ async fn bulk(State(server): State<Server>, headers: HeaderMap, body: String) ->
                 .unwrap()
         }
         Some(Trick::OneTooFew) => {
-            let mut answer = take(&server, &body);
+            let mut answer = kept();
             answer["items"].as_array_mut().unwrap().pop();
             axum_json(&answer)
         }
-        None => axum_json(&take(&server, &body)),
+        None => usual(server),
     }
 }
 
@@ -152,8 +178,43 @@ fn take(server: &Server, body: &str) -> Value {
 }
 
 impl Endpoint {
+    /// The status for a webhook's request. Events are kept under their number `n`.
+    fn take_events(&mut self, headers: &HeaderMap, uri: String, body: &str) -> u16 {
+        let whole: Value = serde_json::from_str(body).unwrap();
+        let events = whole.as_array().cloned().unwrap_or_else(|| vec![whole]);
+        self.requests.push(events.iter().map(|event| event["n"].to_string()).collect());
+        let mut status = 200;
+        for event in &events {
+            status = status.max(match self.fate(&event["n"].to_string(), event) {
+                (400, _) => 422,
+                (429, _) => 500,
+                (other, _) => other,
+            });
+        }
+        if status < 300 {
+            for event in &events {
+                self.documents.insert(("hook".to_owned(), event["n"].to_string()), event.clone());
+            }
+            self.taken.push((headers.clone(), uri, body.to_owned()));
+        }
+        status
+    }
+
     /// A document may wish for its fate: `"retry": n` (429, n times), `"bad": true`, `"blocked"` through `all`.
     fn status(&mut self, op: &str, index: &str, id: &str, document: &Value) -> (u16, &'static str) {
+        let fate = self.fate(id, document);
+        if fate.0 >= 300 {
+            return fate;
+        }
+        let key = (index.to_owned(), id.to_owned());
+        if op == "create" && self.documents.contains_key(&key) {
+            return (409, "version_conflict_engine_exception");
+        }
+        self.documents.insert(key, document.clone());
+        (201, "")
+    }
+
+    fn fate(&mut self, id: &str, document: &Value) -> (u16, &'static str) {
         if let Some(all) = self.all {
             return all;
         }
@@ -165,11 +226,6 @@ impl Endpoint {
             *times += 1;
             return (429, "es_rejected_execution_exception");
         }
-        let key = (index.to_owned(), id.to_owned());
-        if op == "create" && self.documents.contains_key(&key) {
-            return (409, "version_conflict_engine_exception");
-        }
-        self.documents.insert(key, document.clone());
-        (201, "")
+        (200, "")
     }
 }

@@ -1,10 +1,10 @@
-//! Whole sinks between librdkafka's mock cluster and a server that misbehaves.
+//! The conformance suite: whole sinks between librdkafka's mock cluster and a server that misbehaves, with every connector.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use logmill_config::{
     kafka::{Compression, KafkaConfig},
-    sinks::{DeadLetters, Retry, Sink, SinksConfig},
+    sinks::{self, DeadLetters, Order, Output, Retry, Sink, SinksConfig},
 };
 use logmill_daemon::context::Context;
 use rdkafka::{
@@ -23,7 +23,37 @@ use crate::{clock, ledger::Ledger};
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
+/// What a sink delivers to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum To {
+    Elasticsearch,
+    Webhook,
+    WebhookInBatches,
+}
+
+const EVERY: [To; 3] = [To::Elasticsearch, To::Webhook, To::WebhookInBatches];
+
+impl To {
+    fn output(self, url: &str) -> Output {
+        match self {
+            To::Elasticsearch => Output::Elasticsearch(conformance::settings(url)),
+            To::Webhook => Output::Webhook(webhook(url, 1)),
+            To::WebhookInBatches => Output::Webhook(webhook(url, 20)),
+        }
+    }
+}
+
+fn webhook(url: &str, batch: usize) -> sinks::Webhook {
+    let text = format!(
+        "sinks: [{{ name: a, topics: [t], webhook: {{ url: '{url}/hook/events', batch: {batch}, linger: 20ms, timeout: 1s }} }}]"
+    );
+    let config = logmill_config::sinks::parse_with("s", &text, &|_| None).unwrap();
+    let Output::Webhook(webhook) = config.sinks[0].output.clone() else { panic!() };
+    webhook
+}
+
 struct Stage {
+    to: To,
     cluster: MockCluster<'static, DefaultProducerContext>,
     server: Server,
     producer: FutureProducer,
@@ -32,7 +62,7 @@ struct Stage {
 }
 
 impl Stage {
-    async fn new(partitions: i32) -> Self {
+    async fn new(to: To, partitions: i32) -> Self {
         let cluster = MockCluster::new(1).unwrap();
         cluster.create_topic("logs", partitions, 1).unwrap();
         cluster.create_topic("logs.dead", 1, 1).unwrap();
@@ -41,7 +71,7 @@ impl Stage {
             .set("linger.ms", "1")
             .create()
             .unwrap();
-        Stage { cluster, server: Server::start().await, producer, context: Context::new(), running: None }
+        Stage { to, cluster, server: Server::start().await, producer, context: Context::new(), running: None }
     }
 
     fn config(&self) -> SinksConfig {
@@ -50,7 +80,7 @@ impl Stage {
             topics: vec!["logs".into()],
             group: "g".into(),
             instance_id: None,
-            elasticsearch: conformance::settings(&self.server.url),
+            output: self.to.output(&self.server.url),
             retry: Retry { initial: Duration::from_millis(10), max: Duration::from_millis(100) },
             dead_letters: DeadLetters { topic: "logs.dead".into() },
         };
@@ -83,9 +113,13 @@ impl Stage {
     }
 
     async fn produce(&self, partition: i32, id: u128, value: &str) {
+        self.produce_keyed(partition, id, "k", value).await;
+    }
+
+    async fn produce_keyed(&self, partition: i32, id: u128, key: &str, value: &str) {
         let id = id.to_be_bytes();
         let headers = OwnedHeaders::new().insert(Header { key: "logmill-id", value: Some(&id[..]) });
-        let record = FutureRecord::to("logs").partition(partition).key("k").payload(value).headers(headers);
+        let record = FutureRecord::to("logs").partition(partition).key(key).payload(value).headers(headers);
         self.producer.send(record, Duration::from_secs(10)).await.unwrap();
     }
 
@@ -166,7 +200,13 @@ fn sum(committed: &[(Option<i64>, Ledger)]) -> Ledger {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn everything_arrives_the_bad_are_buried_and_the_ledger_goes_on() {
-    let mut stage = Stage::new(2).await;
+    for to in EVERY {
+        everything_arrives(to).await;
+    }
+}
+
+async fn everything_arrives(to: To) {
+    let mut stage = Stage::new(to, 2).await;
     for n in 0..200u128 {
         let more = match n {
             50 => ",\"bad\":true",
@@ -193,7 +233,13 @@ async fn everything_arrives_the_bad_are_buried_and_the_ledger_goes_on() {
     assert_eq!(committed.iter().map(|c| c.0).collect::<Vec<_>>(), [Some(101), Some(101)]);
     let ledger = sum(&committed);
     assert_eq!((ledger.records, ledger.dead_lettered, ledger.expired, ledger.filtered), (202, 2, 0, 0));
-    assert!(ledger.indexed <= 199 && 199 <= ledger.indexed + ledger.duplicate, "{ledger:?}");
+    match to {
+        To::Elasticsearch => {
+            assert!(ledger.indexed <= 199 && 199 <= ledger.indexed + ledger.duplicate, "{ledger:?}");
+        }
+        // A receiver does not say what it had already.
+        To::Webhook | To::WebhookInBatches => assert_eq!(ledger.indexed, 200, "{ledger:?}"),
+    }
 
     let classes: Vec<_> = letters.iter().map(|l| l["logmill-error-class"].as_str()).collect();
     assert!(classes.contains(&"decode") && classes.contains(&"document"), "{letters:?}");
@@ -224,8 +270,14 @@ async fn everything_arrives_the_bad_are_buried_and_the_ledger_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_blocked_index_pauses_with_an_alarm_and_loses_nothing() {
-    let mut stage = Stage::new(1).await;
+async fn a_destination_that_refuses_pauses_with_an_alarm_and_loses_nothing() {
+    for to in EVERY {
+        refused(to).await;
+    }
+}
+
+async fn refused(to: To) {
+    let mut stage = Stage::new(to, 1).await;
     for n in 0..50u128 {
         stage.produce(0, n, &document(n, "")).await;
     }
@@ -235,7 +287,7 @@ async fn a_blocked_index_pauses_with_an_alarm_and_loses_nothing() {
         .until("the alarm is raised", || stage.context.health.parts().get("sink app").is_some_and(Result::is_err))
         .await;
     let words = stage.context.health.parts().remove("sink app").unwrap().unwrap_err();
-    assert!(words.contains("cluster_block_exception"), "{words}");
+    assert!(words.contains("403"), "{to:?}: {words}");
     assert_eq!(stage.committed(1).await, [(None, Ledger::default())], "nothing is committed while it waits");
     stage.server.set_all(None);
     stage.until("all is indexed", || stage.server.count() == 50).await;
@@ -248,7 +300,13 @@ async fn a_blocked_index_pauses_with_an_alarm_and_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_bad_sink_stops_no_other_and_a_stop_in_an_outage_is_quick() {
-    let mut stage = Stage::new(1).await;
+    for to in EVERY {
+        beside_a_bad_one(to).await;
+    }
+}
+
+async fn beside_a_bad_one(to: To) {
+    let mut stage = Stage::new(to, 1).await;
     for n in 0..20u128 {
         stage.produce(0, n, &document(n, "")).await;
     }
@@ -257,7 +315,7 @@ async fn one_bad_sink_stops_no_other_and_a_stop_in_an_outage_is_quick() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     bad.name = "bad".into();
     bad.group = "bad".into();
-    bad.elasticsearch.hosts = vec![format!("http://{closed}")];
+    bad.output = to.output(&format!("http://{closed}"));
     config.sinks.insert(0, bad);
     stage.start_with(config);
     stage.until("the good one has all", || stage.server.count() == 20).await;
@@ -271,7 +329,13 @@ async fn one_bad_sink_stops_no_other_and_a_stop_in_an_outage_is_quick() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_too_large_are_halved_down_to_the_one_record() {
-    let mut stage = Stage::new(1).await;
+    for to in EVERY {
+        too_large(to).await;
+    }
+}
+
+async fn too_large(to: To) {
+    let mut stage = Stage::new(to, 1).await;
     let long = format!(",\"x\":\"{}\"", "y".repeat(3000));
     for n in 0..30u128 {
         stage.produce(0, n, &document(n, if n == 9 { &long } else { "" })).await;
@@ -286,4 +350,97 @@ async fn requests_too_large_are_halved_down_to_the_one_record() {
     );
     stage.stop().await;
     assert_eq!(stage.committed(1).await[0].0, Some(30));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_what_failed_is_sent_again() {
+    for to in EVERY {
+        let mut stage = Stage::new(to, 1).await;
+        for n in 0..60u128 {
+            stage.produce(0, n, &document(n, if n % 10 == 3 { ",\"retry\":2" } else { "" })).await;
+        }
+        stage.start();
+        stage.until("all are there", || stage.server.count() == 60).await;
+        stage.stop().await;
+        let sent = stage.server.endpoint.lock().requests.concat();
+        let times = |n: u128| {
+            let id = if to == To::Elasticsearch { id_text(n) } else { n.to_string() };
+            sent.iter().filter(|sent| **sent == id).count()
+        };
+        assert_eq!((times(3), times(53)), (3, 3), "{to:?}");
+        // A webhook takes a batch as a whole, so that its other events are sent again with it.
+        if to != To::WebhookInBatches {
+            assert!((0..60).filter(|n| n % 10 != 3).all(|n| times(n) == 1), "{to:?}");
+        }
+    }
+}
+
+fn id_text(n: u128) -> String {
+    use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+    URL_SAFE_NO_PAD.encode(n.to_be_bytes())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn order_by_key_holds_through_failures() {
+    for batch in [1, 7] {
+        let mut stage = Stage::new(To::Webhook, 1).await;
+        for n in 0..150u128 {
+            let more = if n % 4 == 1 { ",\"retry\":1" } else { "" };
+            stage.produce_keyed(0, n, &format!("user-{}", n % 10), &document(n, more)).await;
+        }
+        let mut config = stage.config();
+        let mut output = webhook(&stage.server.url, batch);
+        output.order = Order::Key;
+        output.concurrency = 8;
+        config.sinks[0].output = Output::Webhook(output);
+        for trick in [Trick::Refuse(500, "x"), Trick::BreakOff, Trick::Refuse(429, "x")] {
+            stage.server.trick(trick);
+        }
+        stage.start_with(config);
+        stage.until("all are there", || stage.server.count() == 150).await;
+        stage.stop().await;
+        let taken = stage.server.endpoint.lock().taken.clone();
+        let mut last = [None; 10];
+        for (_, _, body) in taken {
+            let whole: serde_json::Value = serde_json::from_str(&body).unwrap();
+            for event in whole.as_array().unwrap_or(&vec![whole.clone()]) {
+                let n = event["n"].as_u64().unwrap();
+                let before = last[(n % 10) as usize].replace(n);
+                assert!(before.is_none_or(|before| before <= n), "{n} after {before:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_holds_no_more_than_the_budget() {
+    for to in EVERY {
+        let mut stage = Stage::new(to, 1).await;
+        let long = format!(",\"x\":\"{}\"", "y".repeat(5000));
+        let (total, budget) = (600u128, 2 << 20);
+        for n in 0..total {
+            stage.produce(0, n, &document(n, &long)).await;
+        }
+        let mut config = stage.config();
+        config.buffer_bytes = budget;
+        stage.server.set_all(Some((503, "x")));
+        stage.start_with(config);
+        stage
+            .until("the alarm is raised", || stage.context.health.parts().get("sink app").is_some_and(Result::is_err))
+            .await;
+        let held = || {
+            let families = stage.context.metrics.gather();
+            let buffer = families.iter().find(|f| f.name() == "logmill_sinks_buffer_bytes");
+            buffer.map_or(0.0, |f| f.get_metric()[0].get_gauge().get_value())
+        };
+        for _ in 0..4 {
+            tokio::time::sleep(Duration::from_millis(600)).await;
+            assert!((1.0..budget as f64).contains(&held()), "{to:?}: {}", held());
+        }
+        assert_eq!(stage.committed(1).await[0].0, None, "{to:?}");
+        stage.server.set_all(None);
+        stage.until("all are there", || stage.server.count() == total as usize).await;
+        stage.stop().await;
+        assert_eq!(stage.committed(1).await[0].0, Some(total as i64), "{to:?}");
+    }
 }

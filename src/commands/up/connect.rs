@@ -34,7 +34,7 @@ pub(super) fn sinks(mut config: SinksConfig, kafka: SocketAddr, index: SocketAdd
     config.kafka.brokers = vec![reachable(kafka).to_string()];
     let own = [format!("http://localhost:{}", named.port()), format!("http://{}", reachable(named))];
     for sink in &mut config.sinks {
-        for host in &mut sink.elasticsearch.hosts {
+        for host in sink.output.elasticsearch_mut().into_iter().flat_map(|e| &mut e.hosts) {
             if own.contains(host) {
                 *host = format!("http://{}", reachable(index));
             }
@@ -69,7 +69,7 @@ pub(super) async fn create_topics(kafka: SocketAddr, agent: &AgentConfig, sinks:
 
 /// A first query to paste.
 pub(super) fn first_query(sinks: &SinksConfig, index: SocketAddr) -> String {
-    let template = sinks.sinks.first().map_or("", |sink| &sink.elasticsearch.index);
+    let template = sinks.sinks.iter().find_map(|sink| sink.output.elasticsearch()).map_or("", |e| &e.index);
     let fixed = template.split(['%', '{']).next().unwrap_or_default();
     let indices = if fixed.len() < template.len() { format!("{fixed}*") } else { fixed.to_owned() };
     let address = reachable(index);
@@ -89,9 +89,10 @@ mod tests {
     fn the_embedded_index_is_followed_and_another_is_not() {
         let (kafka, named) = (([127, 0, 0, 1], 1).into(), ([127, 0, 0, 1], 9200).into());
         let mut config = reference();
-        config.sinks[0].elasticsearch.hosts.push("https://es.example:9200".into());
+        config.sinks[0].output.elasticsearch_mut().unwrap().hosts.push("https://es.example:9200".into());
         let config = sinks(config, kafka, ([0, 0, 0, 0], 7).into(), named);
-        assert_eq!(config.sinks[0].elasticsearch.hosts, ["http://127.0.0.1:7", "https://es.example:9200"]);
+        let hosts = &config.sinks[0].output.elasticsearch().unwrap().hosts;
+        assert_eq!(*hosts, ["http://127.0.0.1:7", "https://es.example:9200"]);
         assert_eq!(config.kafka.brokers, ["127.0.0.1:1"]);
     }
 
