@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{check, consume, groups, ledger, produce, sample, topics, up};
+use crate::commands::{check, consume, dead_letters, groups, ledger, produce, sample, topics, up};
 
 /// Log pipeline: files → Kafka topics → Elasticsearch, whole or in parts.
 #[derive(Debug, Parser)]
@@ -26,6 +26,8 @@ pub(crate) enum Command {
     Consume(consume::Options),
     /// List or describe consumer groups
     Groups(groups::Options),
+    /// Records that sinks could not deliver: list, show, replay or purge them
+    DeadLetters(dead_letters::Options),
     /// Add up what was read, acknowledged, dropped and indexed
     Ledger(ledger::Options),
     /// Check configuration files, all mistakes at once
@@ -39,9 +41,6 @@ pub(crate) enum Command {
     /// Access control (not supported yet)
     #[command(hide = true)]
     Acls(NotYet),
-    /// Records that could not be delivered (not supported yet)
-    #[command(hide = true)]
-    DeadLetters(NotYet),
     /// Log segments (not supported yet)
     #[command(hide = true)]
     Log(NotYet),

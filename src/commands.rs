@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod consume;
+pub(crate) mod dead_letters;
 pub(crate) mod groups;
 pub(crate) mod ledger;
 pub(crate) mod produce;
@@ -22,11 +23,11 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Consume(options) => consume::run(options),
         Command::Groups(options) => groups::run(options),
         Command::Ledger(options) => ledger::run(options),
+        Command::DeadLetters(options) => dead_letters::run(options),
         Command::Check(options) => check::run(options),
         Command::Configs(_) => not_yet("logmill configs"),
         Command::Users(_) => not_yet("logmill users"),
         Command::Acls(_) => not_yet("logmill acls"),
-        Command::DeadLetters(_) => not_yet("logmill dead-letters"),
         Command::Log(_) => not_yet("logmill log"),
         Command::Schema(_) => not_yet("logmill schema"),
     }

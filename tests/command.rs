@@ -59,7 +59,6 @@ fn what_is_not_built_is_refused_by_name() {
     for (arguments, name) in [
         (&["configs", "describe", "--all"][..], "logmill configs"),
         (&["users", "list"], "logmill users"),
-        (&["dead-letters", "list"], "logmill dead-letters"),
         (&["topics", "alter", "t", "--partitions", "5"], "logmill topics alter"),
         (&["groups", "reset-offsets", "g", "--to-latest"], "logmill groups reset-offsets"),
         (&["consume", "t", "--isolation", "read-committed"], "logmill consume --isolation"),

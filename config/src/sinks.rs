@@ -1,8 +1,10 @@
 //! sinks.yaml: consumer groups, what they read and where it is delivered.
 
+mod file;
 mod load;
 mod webhook;
 
+pub use file::{File, FileCompression};
 pub use webhook::{Format, Method, Order, Rate, Scheme, Sign, Statuses, Webhook};
 
 pub use load::{REFERENCE, check, load, parse, parse_with};
@@ -45,6 +47,7 @@ pub struct Sink {
 pub enum Output {
     Elasticsearch(Elasticsearch),
     Webhook(Webhook),
+    File(File),
 }
 
 impl Output {
@@ -53,6 +56,7 @@ impl Output {
         match self {
             Self::Elasticsearch(elasticsearch) => elasticsearch.bulk,
             Self::Webhook(webhook) => webhook.batching(),
+            Self::File(file) => file.batching(),
         }
     }
 
@@ -156,4 +160,6 @@ pub struct Retry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetters {
     pub topic: String,
+    /// More letters within a minute are an alarm. Default 100.
+    pub alarm_per_minute: u64,
 }

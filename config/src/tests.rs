@@ -168,6 +168,10 @@ fn a_sink_delivers_to_one_place() {
         ),
         ("webhook: { url: 'http://h', rate: { burst: 2 } }", "requests_per_second: missing"),
         ("webhook: { url: 'http://h', tls: { cert_file: a } }", "cert_file and key_file together"),
+        ("file: { path: /a/ }", "names no file"),
+        ("file: { path: /a/b, max_bytes: 1KiB }", "out of range, expected 4KiB"),
+        ("file: { path: /a/b, compression: lz4 }", "expected one of: none, gzip, zstd"),
+        ("file: { path: /a/b } }, { name: b, topics: [t], file: { path: /a/b }", "is written by another sink"),
     ] {
         let text = format!("sinks: [{{ name: a, topics: [t], {outputs} }}]");
         let errors = sinks::parse_with("s", &text, &no_env).unwrap_err().to_string();

@@ -13,6 +13,8 @@ use crate::clock;
 
 mod bad_input;
 mod clients;
+mod dead_letters;
+mod file;
 mod kafka_tools;
 mod kills;
 mod peers;
@@ -103,6 +105,16 @@ pub const ALL: &[Suite] = &[
         name: "webhook",
         about: "a topic fanned out to two flaky services: each event, one identity, order per key, rate kept",
         run: |r| Box::pin(webhook::run(r)),
+    },
+    Suite {
+        name: "dead-letters",
+        about: "refused records of two sinks: listed by error, replayed to the one that refused, purged",
+        run: |r| Box::pin(dead_letters::run(r)),
+    },
+    Suite {
+        name: "file",
+        about: "kill -9 of the sinks while they write files: every event, every line whole",
+        run: |r| Box::pin(file::run(r)),
     },
     Suite {
         name: "peers",

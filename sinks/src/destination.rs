@@ -7,19 +7,22 @@ use crate::{
     connector::{Connector, Delivery, Encode},
     elastic::Elastic,
     error::SinksError,
+    file::File,
     webhook::Webhook,
 };
 
 pub(crate) enum Destination {
     Elastic(Elastic),
-    Webhook(Webhook),
+    Webhook(Box<Webhook>),
+    File(File),
 }
 
 impl Destination {
     pub(crate) fn new(sink: &Sink) -> Result<Self, SinksError> {
         Ok(match &sink.output {
             Output::Elasticsearch(config) => Self::Elastic(Elastic::new(&sink.name, config)?),
-            Output::Webhook(config) => Self::Webhook(Webhook::new(&sink.name, config)?),
+            Output::Webhook(config) => Self::Webhook(Box::new(Webhook::new(&sink.name, config)?)),
+            Output::File(config) => Self::File(File::new(&sink.name, config)?),
         })
     }
 }
@@ -29,6 +32,7 @@ impl Connector for Destination {
         match self {
             Self::Elastic(elastic) => elastic.encoder(),
             Self::Webhook(webhook) => webhook.encoder(),
+            Self::File(file) => file.encoder(),
         }
     }
 
@@ -36,6 +40,7 @@ impl Connector for Destination {
         match self {
             Self::Elastic(elastic) => elastic.deliver(batch).await,
             Self::Webhook(webhook) => webhook.deliver(batch).await,
+            Self::File(file) => file.deliver(batch).await,
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::{
     backoff,
     batch::{Batch, Item},
     budget::Budget,
+    burials::Burials,
     connector::{Class, Connector, Delivery, Outcome, Outcomes},
     dead_letters::{DeadLetters, Letter},
     holding::Holding,
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     pub(crate) partitions: Partitions,
     pub(crate) budget: Budget,
     pub(crate) alarms: Arc<Alarms>,
+    pub(crate) burials: Burials,
     pub(crate) metrics: Metrics,
 }
 
@@ -64,7 +66,7 @@ pub(crate) struct Dispatcher<C> {
     ready: VecDeque<Batch>,
     later: Vec<(Instant, Batch)>,
     requests: JoinSet<(Batch, Delivery, Duration)>,
-    burials: JoinSet<Item>,
+    burials: JoinSet<(Item, Class)>,
     gate: Gate,
 }
 
@@ -144,7 +146,10 @@ impl<C: Connector> Dispatcher<C> {
                     }
                 },
                 Some(buried) = self.burials.join_next(), if !self.burials.is_empty() => match buried {
-                    Ok(item) => self.finish([(item, Finish::DeadLettered)]),
+                    Ok((item, class)) => {
+                        self.shared.burials.count(class);
+                        self.finish([(item, Finish::DeadLettered)]);
+                    }
                     Err(e) => tracing::error!(sink = %self.shared.sink, "writing a dead letter failed: {e}"),
                 },
                 work = self.work.recv(), if wants_work => match work {
@@ -378,7 +383,7 @@ impl<C: Connector> Dispatcher<C> {
         let (graves, item) = (self.graves.clone(), item.clone());
         self.burials.spawn(async move {
             graves.bury(letter).await;
-            item
+            (item, class)
         });
     }
 

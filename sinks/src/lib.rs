@@ -1,16 +1,17 @@
-//! Consumer groups that deliver topics into Elasticsearch and over HTTP: poll → decode → batch → connector → classify each item → commit.
+//! Consumer groups that deliver topics into Elasticsearch, over HTTP and into files: poll → decode → batch → connector → classify each item → commit.
 //!
 //! What holds: an offset is committed only when every record before it is finished (indexed, duplicate, filtered or
 //! acknowledged by the dead-letter topic); memory is a byte budget held from poll to commit; one bad sink never stops another.
 //!
 //! Each sink is a thread that polls ([`reader`]) and a task that delivers ([`dispatch`]); they share the partitions' state
 //! ([`partitions`], over the pure [`track`]) and the budget. What differs between destinations is behind [`connector`]:
-//! [`elastic`], [`webhook`].
+//! [`elastic`], [`webhook`], [`file`].
 
 mod alarms;
 mod backoff;
 mod batch;
 mod budget;
+mod burials;
 mod clock;
 mod connector;
 mod consumer;
@@ -22,6 +23,7 @@ mod elastic;
 mod error;
 mod event;
 mod event_time;
+mod file;
 mod holding;
 mod intake;
 mod ledger;

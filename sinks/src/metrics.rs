@@ -7,12 +7,16 @@ use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, 
 pub(crate) struct Metrics {
     /// By outcome, as committed: goes on at the counts stored with the group's offsets.
     pub(crate) records: IntCounterVec,
+    /// In all, as committed: counted apart from the outcomes, so that they can be held against it.
+    pub(crate) committed: IntCounterVec,
     /// The ledger of each partition owned now, by outcome.
     pub(crate) ledger: IntGaugeVec,
     pub(crate) lag: IntGaugeVec,
     pub(crate) bulk_seconds: HistogramVec,
     pub(crate) retries: IntCounterVec,
     pub(crate) paused: IntGaugeVec,
+    pub(crate) dead_letters: IntCounterVec,
+    pub(crate) dead_letter_alarm: IntGaugeVec,
     pub(crate) buffer: IntGaugeVec,
 }
 
@@ -22,6 +26,10 @@ impl Metrics {
             records: IntCounterVec::new(
                 Opts::new("logmill_sinks_records_total", "Records finished and committed, by outcome"),
                 &["sink", "outcome"],
+            )?,
+            committed: IntCounterVec::new(
+                Opts::new("logmill_sinks_committed_total", "Records finished and committed, in all"),
+                &["sink"],
             )?,
             ledger: IntGaugeVec::new(
                 Opts::new(
@@ -47,17 +55,28 @@ impl Metrics {
                 Opts::new("logmill_sinks_paused", "1 while the sink waits for what the label names"),
                 &["sink", "reason"],
             )?,
+            dead_letters: IntCounterVec::new(
+                Opts::new("logmill_sinks_dead_letters_total", "Dead letters acknowledged since the start, by class"),
+                &["sink", "class"],
+            )?,
+            dead_letter_alarm: IntGaugeVec::new(
+                Opts::new("logmill_sinks_dead_letters_alarm", "1 while a minute has more dead letters than is usual"),
+                &["sink"],
+            )?,
             buffer: IntGaugeVec::new(
                 Opts::new("logmill_sinks_buffer_bytes", "Bytes of records held from poll to commit"),
                 &["sink"],
             )?,
         };
         registry.register(Box::new(metrics.records.clone()))?;
+        registry.register(Box::new(metrics.committed.clone()))?;
         registry.register(Box::new(metrics.ledger.clone()))?;
         registry.register(Box::new(metrics.lag.clone()))?;
         registry.register(Box::new(metrics.bulk_seconds.clone()))?;
         registry.register(Box::new(metrics.retries.clone()))?;
         registry.register(Box::new(metrics.paused.clone()))?;
+        registry.register(Box::new(metrics.dead_letters.clone()))?;
+        registry.register(Box::new(metrics.dead_letter_alarm.clone()))?;
         registry.register(Box::new(metrics.buffer.clone()))?;
         Ok(metrics)
     }

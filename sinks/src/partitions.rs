@@ -140,6 +140,8 @@ impl Partitions {
     /// Counts only what is committed: what is lost with an assignment is done and counted again by whoever owns it next.
     fn publish(&self, counted: &mut HashMap<(Arc<str>, i32), Ledger>, owned: &Owned, ledger: Ledger) {
         let before = counted.insert((owned.topic.clone(), owned.partition), ledger).unwrap_or_default();
+        let committed = ledger.records.saturating_sub(before.records);
+        self.metrics.committed.with_label_values(&[self.sink.as_str()]).inc_by(committed);
         for (at, outcome) in OUTCOMES.iter().enumerate() {
             let of = |ledger: Ledger| ledger.outcomes().get(at).copied().unwrap_or(0);
             // Less than before only where a tool has reset the group's offsets, and its metadata with them.

@@ -297,6 +297,7 @@ impl Reader {
             return;
         }
         self.housekept = now;
+        self.shared.burials.look();
         let name = self.sink.name.as_str();
         let client = self.consumer.client();
         let mut lag = 0;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     alarms::{Alarm, Alarms},
     budget::Budget,
+    burials::Burials,
     connector::Connector as _,
     consumer::{self, Consumer, Shares},
     dead_letters::DeadLetters,
@@ -80,6 +81,12 @@ impl Prepared {
             partitions: Partitions::new(&sink.name, metrics.clone()),
             budget: Budget::new(blueprint.shares.records),
             alarms,
+            burials: Burials::new(
+                &sink.name,
+                sink.dead_letters.alarm_per_minute,
+                context.health.clone(),
+                metrics.clone(),
+            ),
             metrics: metrics.clone(),
         });
         Ok(Some(Self { blueprint, consumer, graves, shared }))
@@ -90,7 +97,7 @@ impl Prepared {
         let sink = blueprint.sink.clone();
         let pace = match &sink.output {
             Output::Webhook(webhook) => webhook.rate.map(Pace::new),
-            Output::Elasticsearch(_) => None,
+            Output::Elasticsearch(_) | Output::File(_) => None,
         };
         let (work, works) = mpsc::channel(1);
         let (connector, in_flight) = (blueprint.connector.clone(), sink.output.batching().in_flight);

@@ -1,23 +1,18 @@
 //! Reads sinks.yaml.
 
 mod elasticsearch;
+mod file;
 mod http;
 mod webhook;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
 use super::{DeadLetters, Output, Retry, Sink, SinksConfig};
-use crate::{
-    file::{self, Checked},
-    kafka, names,
-    problem::Errors,
-    section::Section,
-    value::Value,
-};
+use crate::{file::Checked, kafka, names, problem::Errors, section::Section, value::Value};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -28,12 +23,12 @@ pub const REFERENCE: &str = include_str!("../../sinks.yaml");
 
 /// Loads and checks a file.
 pub fn load(path: &Path) -> Result<SinksConfig, Errors> {
-    parse(&path.display().to_string(), &file::read(path)?)
+    parse(&path.display().to_string(), &crate::file::read(path)?)
 }
 
 /// Checks a text; `name` stands for it in errors.
 pub fn parse(name: &str, text: &str) -> Result<SinksConfig, Errors> {
-    parse_with(name, text, &file::process_env)
+    parse_with(name, text, &crate::file::process_env)
 }
 
 /// As [`parse`], with `env` answering for `${VAR}`.
@@ -43,30 +38,39 @@ pub fn parse_with(name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) 
 
 /// As [`parse_with`], with what is odd but allowed.
 pub fn check(name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Checked<SinksConfig>, Errors> {
-    file::parse(name, text, env, build)
+    crate::file::parse(name, text, env, build)
 }
 
 fn build(root: &mut Section) -> SinksConfig {
     let sinks =
         root.need("sinks", "[{ name: app-logs, topics: [logs.app], elasticsearch: { … } }]", |v| v.list("sinks"));
-    let (mut names, mut groups) = (BTreeSet::new(), BTreeMap::new());
+    let mut taken = Taken::default();
     SinksConfig {
         kafka: kafka::read(root, kafka::Role::Consumer),
-        sinks: sinks.unwrap_or_default().iter().filter_map(|v| sink(v, &mut names, &mut groups)).collect(),
+        sinks: sinks.unwrap_or_default().iter().filter_map(|v| sink(v, &mut taken)).collect(),
         buffer_bytes: root.or("buffer_bytes", 48 * MIB, |v| v.size(4 * MIB, 64 << 30)),
         metrics: root.or("metrics", ([127, 0, 0, 1], 9603).into(), Value::socket),
         shutdown_timeout: root.or("shutdown_timeout", 8 * SECOND, |v| v.duration(SECOND / 10, 600 * SECOND)),
     }
 }
 
-fn sink(value: &Value, taken: &mut BTreeSet<String>, groups: &mut BTreeMap<String, String>) -> Option<Sink> {
+/// What one sink has another cannot have.
+#[derive(Default)]
+struct Taken {
+    names: BTreeSet<String>,
+    /// With whose it is.
+    groups: BTreeMap<String, String>,
+    files: BTreeSet<PathBuf>,
+}
+
+fn sink(value: &Value, taken: &mut Taken) -> Option<Sink> {
     let mut s = value.section()?;
     s.not_yet(&[("transform", "")]);
-    let name = s.need("name", "app-logs", |v| names::unique(v, taken)).unwrap_or_default();
+    let name = s.need("name", "app-logs", |v| names::unique(v, &mut taken.names)).unwrap_or_default();
     let group_value = s.get("group");
     let group = group_value.as_ref().and_then(Value::text).unwrap_or_else(|| name.clone());
     if !name.is_empty() {
-        match groups.get(&group) {
+        match taken.groups.get(&group) {
             Some(other) => {
                 let message = format!(
                     "group \"{group}\" is also that of sink \"{other}\", each would get only a part of the records, expected a group of its own"
@@ -77,14 +81,14 @@ fn sink(value: &Value, taken: &mut BTreeSet<String>, groups: &mut BTreeMap<Strin
                 };
             }
             None => {
-                groups.insert(group.clone(), name.clone());
+                taken.groups.insert(group.clone(), name.clone());
             }
         }
     }
     let topics: Vec<String> = s
         .need("topics", "[logs.app]", |v| Some(v.list("topics")?.iter().filter_map(names::topic_or_regex).collect()))
         .unwrap_or_default();
-    let dead = DeadLetters { topic: format!("{name}.dead") };
+    let dead = DeadLetters { topic: format!("{name}.dead"), alarm_per_minute: 100 };
     let dead_letters = s.or("dead_letters", dead.clone(), |v| {
         let mut s = v.section()?;
         let topic = s.or("topic", dead.topic.clone(), |v| {
@@ -95,10 +99,11 @@ fn sink(value: &Value, taken: &mut BTreeSet<String>, groups: &mut BTreeMap<Strin
             }
             Some(topic)
         });
+        let alarm_per_minute = s.or("alarm_per_minute", dead.alarm_per_minute, |v| v.number(0, u64::MAX));
         s.finish();
-        Some(DeadLetters { topic })
+        Some(DeadLetters { topic, alarm_per_minute })
     });
-    let output = output(&mut s);
+    let output = output(&mut s, &mut taken.files);
     let instance_id = s.get("instance_id").and_then(|v| v.text());
     let retry = s.or("retry", Retry { initial: SECOND / 5, max: 60 * SECOND }, retry);
     s.finish();
@@ -106,23 +111,24 @@ fn sink(value: &Value, taken: &mut BTreeSet<String>, groups: &mut BTreeMap<Strin
 }
 
 /// The one section that says where to.
-fn output(s: &mut Section) -> Option<Output> {
+fn output(s: &mut Section, files: &mut BTreeSet<PathBuf>) -> Option<Output> {
     let found = [
         s.get("elasticsearch").map(|v| elasticsearch::read(&v).map(Output::Elasticsearch)),
         s.get("webhook").map(|v| webhook::read(&v).map(Output::Webhook)),
+        s.get("file").map(|v| file::read(&v, files).map(Output::File)),
     ];
     let mut found = found.into_iter().flatten();
     match (found.next(), found.next()) {
         (Some(output), None) => output,
         (None, _) => {
             s.fail_here(
-                "says nowhere to deliver to, expected elasticsearch: { hosts: [\"http://localhost:9200\"], index: \"app-logs-%Y.%m.%d\" } or webhook: { url: … }",
+                "says nowhere to deliver to, expected elasticsearch: { hosts: [\"http://localhost:9200\"], index: \"app-logs-%Y.%m.%d\" } or webhook: { url: … } or file: { path: … }",
             );
             None
         }
         (Some(_), Some(_)) => {
             s.fail_here(
-                "delivers to two places, expected one of elasticsearch and webhook: a sink of its own for each",
+                "delivers to two places, expected one of elasticsearch, webhook and file: a sink of its own for each",
             );
             None
         }

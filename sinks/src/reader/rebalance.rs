@@ -65,7 +65,12 @@ impl Reader {
                 Offset::Offset(offset) => Some(offset),
                 _ => None,
             };
-            let ledger = Ledger::from_metadata(&metadata).unwrap_or_default();
+            let ledger = Ledger::from_metadata(&metadata).unwrap_or_else(|| {
+                if position.is_some() && !metadata.is_empty() {
+                    tracing::warn!(sink = %self.sink.name, topic, partition, "the committed counts cannot be read, counting begins anew: {:?}", String::from_utf8_lossy(&metadata));
+                }
+                Ledger::default()
+            });
             let number = self.shared.partitions.assign(topic, partition, position, ledger);
             if let Some(old) = self.assignments.entry(topic.to_owned()).or_default().insert(partition, number) {
                 self.shared.partitions.remove(&[old]);

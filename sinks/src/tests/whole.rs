@@ -31,6 +31,7 @@ enum To {
     WebhookInBatches,
 }
 
+/// Those that a server takes, and refuses.
 const EVERY: [To; 3] = [To::Elasticsearch, To::Webhook, To::WebhookInBatches];
 
 impl To {
@@ -82,7 +83,7 @@ impl Stage {
             instance_id: None,
             output: self.to.output(&self.server.url),
             retry: Retry { initial: Duration::from_millis(10), max: Duration::from_millis(100) },
-            dead_letters: DeadLetters { topic: "logs.dead".into() },
+            dead_letters: DeadLetters { topic: "logs.dead".into(), alarm_per_minute: 100 },
         };
         SinksConfig {
             kafka: KafkaConfig {
@@ -443,4 +444,52 @@ async fn an_outage_holds_no_more_than_the_budget() {
         stage.stop().await;
         assert_eq!(stage.committed(1).await[0].0, Some(total as i64), "{to:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_takes_everything_once_its_directory_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("later/app.ndjson");
+    let mut stage = Stage::new(To::Elasticsearch, 2).await;
+    for n in 0..300u128 {
+        stage.produce((n % 2) as i32, n, &document(n, "")).await;
+    }
+    stage.produce(0, 1000, "no json").await;
+    let mut config = stage.config();
+    config.sinks[0].output = Output::File(sinks::File {
+        path: path.clone(),
+        max_bytes: 8192,
+        max_age: Duration::from_secs(3600),
+        compression: sinks::FileCompression::None,
+        linger: Duration::from_millis(20),
+    });
+    stage.start_with(config.clone());
+    stage
+        .until("the alarm is raised", || stage.context.health.parts().get("sink app").is_some_and(Result::is_err))
+        .await;
+    let words = stage.context.health.parts().remove("sink app").unwrap().unwrap_err();
+    assert!(words.contains("later/app.ndjson: No such file"), "{words}");
+    assert_eq!(stage.committed(2).await[0].0, None);
+    std::fs::create_dir(path.parent().unwrap()).unwrap();
+    stage.dead_letters(1).await;
+    stage.until("all is committed", || stage.context.health.is_ready()).await;
+    stage.stop().await;
+    let ledger = sum(&stage.committed(2).await);
+    assert_eq!((ledger.records, ledger.indexed, ledger.dead_lettered), (301, 300, 1));
+    let mut last = [-1i64; 2];
+    let mut files: Vec<_> = std::fs::read_dir(path.parent().unwrap()).unwrap().map(|e| e.unwrap().path()).collect();
+    files.retain(|p| !p.ends_with("app.ndjson.lock"));
+    // The one being written has no time behind its name: it is the last.
+    files.sort_by_key(|p| (p == &path, p.clone()));
+    assert!(files.len() >= 2, "{files:?}");
+    let mut lines = 0;
+    for line in
+        files.iter().flat_map(|p| std::fs::read_to_string(p).unwrap().lines().map(str::to_owned).collect::<Vec<_>>())
+    {
+        let event: serde_json::Value = serde_json::from_str(&line).unwrap();
+        let n = event["n"].as_i64().unwrap();
+        assert!(std::mem::replace(&mut last[(n % 2) as usize], n) < n, "{n} out of order");
+        lines += 1;
+    }
+    assert_eq!(lines, 300);
 }

@@ -21,6 +21,8 @@ pub(crate) struct Sums {
     pub(crate) agent: Option<Agent>,
     /// Sink → outcome → records.
     pub(crate) sinks: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Sink → records in all, as the commits count them beside the outcomes.
+    pub(crate) committed: BTreeMap<String, u64>,
 }
 
 /// Every way a record may end at a sink.
@@ -54,11 +56,16 @@ impl Sums {
             }
         });
         let mut sinks: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+        let mut committed = BTreeMap::new();
+        for sample in samples.named("logmill_sinks_committed_total") {
+            let sink = sample.labels.get("sink").cloned().unwrap_or_default();
+            *committed.entry(sink).or_insert(0) += sample.count();
+        }
         for sample in samples.named("logmill_sinks_records_total") {
             let label = |name: &str| sample.labels.get(name).cloned().unwrap_or_default();
             *sinks.entry(label("sink")).or_default().entry(label("outcome")).or_insert(0) += sample.count();
         }
-        Self { agent, sinks }
+        Self { agent, sinks, committed }
     }
 
     /// What does not add up, in words.
@@ -79,6 +86,10 @@ impl Sums {
         for (sink, outcomes) in &self.sinks {
             if let Some(odd) = outcomes.keys().find(|o| !OUTCOMES.contains(&o.as_str())) {
                 faults.push(format!("sink {sink}: outcome \"{odd}\" is unknown"));
+            }
+            let sum: u64 = outcomes.values().sum();
+            if let Some(committed) = self.committed.get(sink).filter(|committed| **committed != sum) {
+                faults.push(format!("sink {sink}: {committed} records were committed but the outcomes are of {sum}"));
             }
         }
         faults
@@ -102,7 +113,7 @@ mod tests {
             "logmill_agent_lines_read_total 10\nlogmill_agent_lines_acknowledged_total 7\n\
              logmill_agent_lines_dropped_total{reason=\"long_line\"} 1\n\
              logmill_sinks_records_total{sink=\"a\",outcome=\"indexed\"} 6\n\
-             logmill_sinks_records_total{sink=\"a\",outcome=\"duplicate\"} 1\n",
+             logmill_sinks_records_total{sink=\"a\",outcome=\"duplicate\"} 1\nlogmill_sinks_committed_total{sink=\"a\"} 7\n",
         );
         assert_eq!(sums.agent.as_ref().unwrap().in_flight(), 2);
         assert_eq!(sums.sinks["a"]["indexed"], 6);
@@ -118,5 +129,10 @@ mod tests {
         );
         assert_eq!(lost.faults(), ["agent: read 10 but acknowledged 7 + dropped 0 + in flight 2 = 9"]);
         assert_eq!(sums("logmill_sinks_records_total{sink=\"a\",outcome=\"lost\"} 1").faults().len(), 1);
+        let lie = sums(
+            "logmill_sinks_committed_total{sink=\"a\"} 9\nlogmill_sinks_records_total{sink=\"a\",outcome=\"indexed\"} 6\n\
+             logmill_sinks_records_total{sink=\"a\",outcome=\"filtered\"} 2\n",
+        );
+        assert_eq!(lie.faults(), ["sink a: 9 records were committed but the outcomes are of 8"]);
     }
 }

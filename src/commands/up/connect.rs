@@ -34,6 +34,9 @@ pub(super) fn sinks(mut config: SinksConfig, kafka: SocketAddr, index: SocketAdd
     config.kafka.brokers = vec![reachable(kafka).to_string()];
     let own = [format!("http://localhost:{}", named.port()), format!("http://{}", reachable(named))];
     for sink in &mut config.sinks {
+        // The broker is this process's own, so that nobody else can have the name: after a kill the next start takes the
+        // dead member's place at once instead of waiting for its session to end.
+        sink.instance_id.get_or_insert_with(|| format!("up-{}", sink.name));
         for host in sink.output.elasticsearch_mut().into_iter().flat_map(|e| &mut e.hosts) {
             if own.contains(host) {
                 *host = format!("http://{}", reachable(index));
@@ -94,6 +97,7 @@ mod tests {
         let hosts = &config.sinks[0].output.elasticsearch().unwrap().hosts;
         assert_eq!(*hosts, ["http://127.0.0.1:7", "https://es.example:9200"]);
         assert_eq!(config.kafka.brokers, ["127.0.0.1:1"]);
+        assert_eq!(config.sinks[0].instance_id.as_deref(), Some("up-app-logs"));
     }
 
     #[test]
