@@ -2,11 +2,11 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{check, consume, dead_letters, groups, ledger, produce, sample, topics, up};
+use crate::commands::{check, consume, dead_letters, generate, groups, health, ledger, produce, sample, topics, up};
 
 /// Log pipeline: files → Kafka topics → Elasticsearch, whole or in parts.
 #[derive(Debug, Parser)]
-#[command(name = "logmill", version, disable_help_subcommand = true)]
+#[command(name = "logmill", version = logmill_daemon::VERSION, disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -32,6 +32,11 @@ pub(crate) enum Command {
     Ledger(ledger::Options),
     /// Check configuration files, all mistakes at once
     Check(check::Options),
+    /// Ask a daemon on this machine whether it is live or ready
+    Health(health::Options),
+    /// Write man pages and shell completions
+    #[command(hide = true)]
+    Generate(generate::Options),
     /// Show or change settings (not supported yet)
     #[command(hide = true)]
     Configs(NotYet),

@@ -3,7 +3,9 @@
 pub(crate) mod check;
 pub(crate) mod consume;
 pub(crate) mod dead_letters;
+pub(crate) mod generate;
 pub(crate) mod groups;
+pub(crate) mod health;
 pub(crate) mod ledger;
 pub(crate) mod produce;
 pub(crate) mod sample;
@@ -25,6 +27,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Ledger(options) => ledger::run(options),
         Command::DeadLetters(options) => dead_letters::run(options),
         Command::Check(options) => check::run(options),
+        Command::Health(options) => health::run(&options),
+        Command::Generate(options) => generate::run(&options),
         Command::Configs(_) => not_yet("logmill configs"),
         Command::Users(_) => not_yet("logmill users"),
         Command::Acls(_) => not_yet("logmill acls"),

@@ -28,10 +28,12 @@ fn logmill(arguments: &[&str]) -> Ran {
 
 #[test]
 fn help_and_version_are_fine() {
-    assert_eq!(logmill(&["--version"]).code, 0);
+    let version = logmill(&["--version"]);
+    assert_eq!(version.code, 0);
+    assert!(version.out.starts_with(concat!("logmill ", env!("CARGO_PKG_VERSION"), " (")), "{}", version.out);
     let help = logmill(&["--help"]);
     assert_eq!(help.code, 0);
-    for command in ["up", "sample", "topics", "produce", "consume", "groups", "ledger", "check"] {
+    for command in ["up", "sample", "topics", "produce", "consume", "groups", "ledger", "check", "health"] {
         assert!(help.out.contains(&format!("\n  {command} ")), "{command} is not in the help:\n{}", help.out);
     }
 }
@@ -177,4 +179,23 @@ fn up_says_what_stands_in_its_way() {
     let ran = logmill(&[&["up", "--data-dir", file.to_str().unwrap()], &free[..]].concat());
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("cannot create the data directory"), "{}", ran.err);
+}
+
+#[test]
+fn health_of_what_is_not_there() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let ran = logmill(&["health", "live", "--metrics", &format!("127.0.0.1:{port}")]);
+    assert_eq!(ran.code, 1, "{}", ran.out);
+    assert!(ran.err.contains("does not answer"), "{}", ran.err);
+}
+
+#[test]
+fn man_pages_and_completions() {
+    let dir = tempfile::tempdir().unwrap();
+    let ran = logmill(&["generate", &dir.path().display().to_string()]);
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    let page = std::fs::read_to_string(dir.path().join("man/man1/logmill-topics-create.1")).unwrap();
+    assert!(page.contains(r"\-\-partitions"), "{page}");
+    let completions = std::fs::read_to_string(dir.path().join("bash-completion/completions/logmill")).unwrap();
+    assert!(completions.contains("--from-beginning"));
 }

@@ -9,6 +9,7 @@ mod emit;
 mod finish;
 mod look;
 mod read;
+mod relimit;
 mod reports;
 mod slots;
 mod succession;
@@ -28,8 +29,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use logmill_config::agent::{AgentConfig, Input};
-use logmill_daemon::{Health, Throttle};
+use logmill_config::agent::{AgentConfig, Input, LimitPer};
+use logmill_daemon::{Health, Pulse, Throttle};
 use logmill_disk::Disk;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -49,6 +50,8 @@ use crate::{
 };
 use slots::Slots;
 use succession::Succession;
+
+pub(crate) use relimit::NewLimits;
 
 /// One read's size at most, and so one file's turn.
 const BLOCK: usize = 256 << 10;
@@ -71,6 +74,10 @@ pub(crate) struct Surroundings {
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) metrics: Metrics,
     pub(crate) health: Health,
+    /// Beats with each turn of the loop.
+    pub(crate) pulse: Pulse,
+    /// A later configuration whose limits are to be applied.
+    pub(crate) relimit: NewLimits,
 }
 
 /// An input with what was made of its configuration.
@@ -209,6 +216,8 @@ impl<P: Producer> Engine<P> {
     pub(crate) fn run(&mut self) -> Result<(), AgentError> {
         self.begin(Now::read())?;
         while !self.around.stop.load(Ordering::Acquire) {
+            self.around.pulse.working();
+            self.relimit(Now::read());
             let wait = self.turn(Now::read())?;
             self.wait(wait);
         }
@@ -313,6 +322,7 @@ impl<P: Producer> Engine<P> {
             tv_sec: i64::try_from(at_most.as_secs()).unwrap_or(3600),
             tv_nsec: at_most.subsec_nanos().into(),
         };
+        self.around.pulse.waiting();
         let mut fds = [PollFd::new(&self.around.waker, PollFlags::IN), PollFd::new(&self.watcher, PollFlags::IN)];
         let waiting_for = if self.look.is_empty() { 2 } else { 1 };
         // An interrupted wait is only a shorter one.
@@ -337,12 +347,10 @@ impl<P: Producer> Engine<P> {
 
 impl InputState {
     fn new(input: &Input, log: &Log, opened: Opened, now: Now) -> Result<Self, AgentError> {
-        use logmill_config::agent::LimitPer;
         let globs = fingerprint(format!("{:?} {:?}", input.include, input.exclude).as_bytes());
         let known = log.state().since.get(&input.name).filter(|since| since.globs == globs);
         // A damaged checkpoint may have forgotten any file.
         let ms = if opened == Opened::Damaged { 0 } else { now.unix_ms.saturating_sub(CLOCK_SLACK_MS) };
-        let shared = input.limits.iter().filter(|l| l.per == LimitPer::Input);
         Ok(Self {
             patterns: Patterns::new(input)?,
             framing: Framing {
@@ -350,7 +358,7 @@ impl InputState {
                 on_long_line: input.on_long_line,
             },
             parser: Parser::new(input).map_err(|source| AgentError::Pattern { input: input.name.clone(), source })?,
-            shared_limits: shared.map(|l| Rc::new(Limiter::new(l))).collect(),
+            shared_limits: relimit::limiters(&input.limits, LimitPer::Input).collect(),
             first_start: opened != Opened::Damaged && !log.state().inputs.contains(&input.name),
             since: known.copied().unwrap_or(Since { globs, ms }),
             config: input.clone(),

@@ -3,13 +3,15 @@
 use std::process::ExitCode;
 
 use logmill_config::agent;
+use logmill_daemon::{Daemon, daemon_main};
 
 fn main() -> ExitCode {
-    logmill_daemon::daemon_main(
-        "logmill-agent",
-        "Tails files into Kafka topics without losing or doubling a line",
-        agent::load,
-        |config| (config.metrics, config.shutdown_timeout),
-        logmill_agent::run,
-    )
+    let daemon = Daemon {
+        name: "logmill-agent",
+        about: "Tails files into Kafka topics without losing or doubling a line",
+        load: agent::load,
+        settings: |config| (config.metrics, config.shutdown_timeout),
+        live: |key| key.starts_with("inputs.") && key.ends_with(".limits"),
+    };
+    daemon_main(daemon, logmill_agent::run)
 }

@@ -6,6 +6,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use logmill_config::agent::AgentConfig;
@@ -16,12 +17,16 @@ use tokio::sync::oneshot;
 use crate::{
     AgentError,
     clock::Now,
-    engine::{Engine, Surroundings},
+    engine::{Engine, NewLimits, Surroundings},
     identity,
     metrics::Metrics,
     produce::kafka::KafkaProducer,
     wake::Waker,
 };
+
+/// One turn of the reading thread (a block of each file, a scan of all directories) takes no longer, unless a file
+/// system hangs.
+const STALL: Duration = Duration::from_secs(60);
 
 /// Runs the agent until `context.stop` is cancelled and all that was read is acknowledged and checkpointed (or most of
 /// `shutdown_timeout` has passed: what is unacknowledged then is read again at the next start, with the same ids).
@@ -40,6 +45,8 @@ pub async fn run(config: AgentConfig, context: Context) -> Result<(), AgentError
     })?;
     let waker = Waker::new().map_err(AgentError::Watch)?;
     let stop = Arc::new(AtomicBool::new(false));
+    let relimit = NewLimits::default();
+    let mut reloads = context.reload.listen::<AgentConfig>();
     let around = Surroundings {
         host_id: identity::host_id(&*disk, &config.state_dir).map_err(state_error)?,
         host_name: config.host_name.clone().unwrap_or_else(host_name),
@@ -48,6 +55,8 @@ pub async fn run(config: AgentConfig, context: Context) -> Result<(), AgentError
         stop: Arc::clone(&stop),
         metrics: Metrics::new(&context.metrics)?,
         health: context.health.clone(),
+        pulse: context.progress.watch("agent reader", STALL),
+        relimit: relimit.clone(),
     };
     let producer = KafkaProducer::new(&config.kafka, config.buffer_bytes, waker.clone())?;
     let (ended, mut end) = oneshot::channel();
@@ -60,12 +69,18 @@ pub async fn run(config: AgentConfig, context: Context) -> Result<(), AgentError
             drop(ended.send(result));
         })
         .map_err(AgentError::Thread)?;
-    let result = tokio::select! {
-        result = &mut end => result,
-        () = context.stop.cancelled() => {
-            stop.store(true, Ordering::Release);
-            waker.wake();
-            end.await
+    let result = loop {
+        tokio::select! {
+            result = &mut end => break result,
+            config = reloads.next() => {
+                relimit.set(config);
+                waker.wake();
+            }
+            () = context.stop.cancelled() => {
+                stop.store(true, Ordering::Release);
+                waker.wake();
+                break end.await;
+            }
         }
     };
     result.unwrap_or(Err(AgentError::Panicked))

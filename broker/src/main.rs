@@ -2,12 +2,15 @@
 
 use std::process::ExitCode;
 
+use logmill_daemon::{Daemon, daemon_main};
+
 fn main() -> ExitCode {
-    logmill_daemon::daemon_main(
-        "logmill-broker",
-        "A Kafka-protocol broker whose acks mean on disk",
-        logmill_config::broker::load,
-        |config| (config.metrics, config.shutdown_timeout),
-        logmill_broker::run,
-    )
+    let daemon = Daemon {
+        name: "logmill-broker",
+        about: "A Kafka-protocol broker whose acks mean on disk",
+        load: logmill_config::broker::load,
+        settings: |config| (config.metrics, config.shutdown_timeout),
+        live: |_| false,
+    };
+    daemon_main(daemon, logmill_broker::run)
 }

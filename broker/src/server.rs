@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use logmill_config::broker::{BrokerConfig, Durability, GroupCommit};
-use logmill_daemon::context::Context;
+use logmill_daemon::{Pulse, context::Context};
 use logmill_disk::{Disk, RealDisk};
 use logmill_log::{DataDir, OpenError, Options};
 use prometheus::Registry;
@@ -33,6 +33,9 @@ use crate::{
     partition::{collector, partitions::Partitions},
     settings::Settings,
 };
+
+const BEAT: Duration = Duration::from_secs(5);
+const STALL: Duration = Duration::from_secs(60);
 
 /// Runs a broker until `context.stop` is cancelled.
 pub async fn run(config: BrokerConfig, context: Context) -> Result<(), Error> {
@@ -168,6 +171,7 @@ async fn serve(broker: Arc<Broker>, bound: Vec<Bound>, context: Context) -> Resu
     });
     let groups = tokio::spawn(broker.groups.clone().run());
     let housekeeping = tokio::spawn(housekeeping(broker.clone()));
+    let beating = tokio::spawn(beat(broker.clone(), context.progress.watch("broker partitions", STALL)));
     broker.stop.cancelled().await;
     context.health.set("broker", Err("stopping".to_owned()));
     tasks.close();
@@ -177,6 +181,7 @@ async fn serve(broker: Arc<Broker>, bound: Vec<Bound>, context: Context) -> Resu
         tracing::warn!(connections = tasks.len(), "connections still open after {patience:?}");
     }
     housekeeping.abort();
+    beating.abort();
     drop(groups.await);
     drop(opening.await);
     let partitions = broker.partitions.clone();
@@ -234,6 +239,18 @@ async fn housekeeping(broker: Arc<Broker>) {
             tracing::info!(segments, "retention deleted segments");
         }
         next = broker.clock.monotonic() + broker.settings.retention_interval;
+    }
+}
+
+/// Goes where every request goes, the metadata and the table of logs: a lock that is never given back is a stall.
+async fn beat(broker: Arc<Broker>, pulse: Pulse) {
+    loop {
+        pulse.working();
+        let looked = broker.clone();
+        let look = move || (looked.image().topics.len(), looked.partitions.data_dir().logs().len());
+        drop(tokio::task::spawn_blocking(look).await);
+        pulse.waiting();
+        tokio::time::sleep(BEAT).await;
     }
 }
 

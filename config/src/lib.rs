@@ -8,6 +8,7 @@
 
 pub mod agent;
 pub mod broker;
+mod change;
 mod expand;
 mod file;
 pub mod index;
@@ -25,5 +26,6 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use change::Snapshot;
 pub use file::Checked;
 pub use problem::{Errors, Mark, Problem};

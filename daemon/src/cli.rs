@@ -1,63 +1,112 @@
-//! The command line every daemon has: `--config FILE`, `--check`, `--version`.
+//! The command line every daemon has: `--config FILE` to run, to `--check` the file or to ask for the daemon's `--health`.
 
 use std::{future::Future, net::SocketAddr, path::Path, path::PathBuf, process::ExitCode, time::Duration};
 
-use clap::{Arg, ArgAction, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use logmill_config::Errors;
 
-use crate::{context::Context, exit, run::run_main};
+use crate::{context::Context, exit, generate, probe, reload::Reloader, run::run_main, version::VERSION};
+
+/// What makes one daemon different from the others.
+pub struct Daemon<C> {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub load: fn(&Path) -> Result<C, Errors>,
+    /// Where metrics are served and how long a stop may take.
+    pub settings: fn(&C) -> (SocketAddr, Duration),
+    /// Whether a change of this key (`inputs.app.limits`) is applied while running, on SIGHUP.
+    pub live: fn(&str) -> bool,
+}
 
 /// A daemon's whole `main`: reads the command line, loads the configuration, runs.
 ///
-/// `settings` picks from the configuration where metrics are served and how long a stop may take.
 /// Exit codes: 0, 1 failed, 64 wrong usage, 78 wrong configuration.
-pub fn daemon_main<C, F, R, E>(
-    name: &'static str,
-    about: &'static str,
-    load: impl FnOnce(&Path) -> Result<C, Errors>,
-    settings: impl FnOnce(&C) -> (SocketAddr, Duration),
-    run: F,
-) -> ExitCode
+pub fn daemon_main<C, F, R, E>(daemon: Daemon<C>, run: F) -> ExitCode
 where
+    C: Send + Sync + 'static,
     F: FnOnce(C, Context) -> R,
     R: Future<Output = Result<(), E>>,
     E: Into<anyhow::Error>,
 {
-    let (path, check) = match arguments(name, about).try_get_matches() {
-        Ok(matches) => {
-            let path = matches.get_one::<PathBuf>("config").cloned().unwrap_or_default();
-            (path, matches.get_flag("check"))
-        }
+    let matches = match arguments(daemon.name, daemon.about).try_get_matches() {
+        Ok(matches) => matches,
         Err(e) => {
             // Help and version go to stdout with code 0; a broken pipe there is nobody's concern.
             drop(e.print());
             return ExitCode::from(if e.use_stderr() { exit::USAGE } else { 0 });
         }
     };
-    match load(&path) {
+    if let Some(dir) = matches.get_one::<PathBuf>("generate") {
+        return ended(generate::write(arguments(daemon.name, daemon.about), "8", dir).map_err(|e| e.to_string()));
+    }
+    let path = matches.get_one::<PathBuf>("config").cloned().unwrap_or_default();
+    // Before loading: what changes in between is seen as a change later.
+    let reloader = Reloader::new(&path, daemon.load, daemon.live);
+    match reloader.and_then(|reloader| Ok((reloader, (daemon.load)(&path)?))) {
         Err(errors) => said(&errors.to_string(), exit::CONFIG),
-        Ok(_) if check => said(&format!("{}: ok", path.display()), 0),
-        Ok(config) => {
-            let (metrics, shutdown_timeout) = settings(&config);
-            run_main(name, shutdown_timeout, metrics, |context| run(config, context))
+        Ok((mut reloader, config)) => {
+            let (metrics, shutdown_timeout) = (daemon.settings)(&config);
+            if let Some(end) = asked_only(&matches, &path, metrics) {
+                return end;
+            }
+            let reload = |context: &Context| reloader.again(&context.reload).tell();
+            run_main(daemon.name, shutdown_timeout, metrics, reload, |context| run(config, context))
         }
     }
+}
+
+/// The end of a call that was not to run the daemon.
+fn asked_only(matches: &ArgMatches, path: &Path, metrics: SocketAddr) -> Option<ExitCode> {
+    if matches.get_flag("check") {
+        return Some(said(&format!("{}: ok", path.display()), 0));
+    }
+    let question = matches.get_one::<String>("health")?;
+    Some(ended(probe::health(metrics, question)))
 }
 
 fn arguments(name: &'static str, about: &'static str) -> Command {
     Command::new(name)
         .about(about)
-        .version(env!("CARGO_PKG_VERSION"))
+        .version(VERSION)
         .arg(
             Arg::new("config")
                 .long("config")
                 .short('c')
                 .value_name("FILE")
-                .required(true)
+                .required_unless_present("generate")
                 .value_parser(value_parser!(PathBuf))
                 .help("Configuration file (YAML)"),
         )
         .arg(Arg::new("check").long("check").action(ArgAction::SetTrue).help("Check the configuration and exit"))
+        .arg(
+            Arg::new("health")
+                .long("health")
+                .value_name("QUESTION")
+                .num_args(0..=1)
+                .default_missing_value("ready")
+                .value_parser(["live", "ready"])
+                .conflicts_with("check")
+                .help("Ask the daemon that runs on this configuration whether it is live or ready [default: ready] and exit"),
+        )
+        .arg(
+            Arg::new("generate")
+                .long("generate")
+                .value_name("DIR")
+                .value_parser(value_parser!(PathBuf))
+                .hide(true)
+                .help("Write man page and shell completions below DIR and exit"),
+        )
+}
+
+#[allow(clippy::print_stdout)]
+fn ended(result: Result<String, String>) -> ExitCode {
+    match result {
+        Ok(words) => {
+            println!("{words}");
+            ExitCode::SUCCESS
+        }
+        Err(words) => said(&words, exit::FAILED),
+    }
 }
 
 #[allow(clippy::print_stderr)]

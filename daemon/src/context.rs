@@ -6,6 +6,8 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::{progress::Progress, reload::Reload};
+
 /// Handed to every daemon's `run(config, context)`. Cheap to clone.
 #[derive(Clone)]
 pub struct Context {
@@ -14,8 +16,10 @@ pub struct Context {
     pub health: Health,
     /// Cancelled once: stop taking input, flush, commit, return.
     pub stop: CancellationToken,
-    /// SIGHUP: re-read what can change live.
+    /// SIGHUP: changed configurations, for who can apply some of one live.
     pub reload: Reload,
+    /// The loops whose turning the watchdog hangs on.
+    pub progress: Progress,
 }
 
 impl Context {
@@ -25,6 +29,7 @@ impl Context {
             health: Health::default(),
             stop: CancellationToken::new(),
             reload: Reload::default(),
+            progress: Progress::default(),
         }
     }
 }
@@ -76,22 +81,5 @@ impl Health {
     /// Waits until every part is ready.
     pub async fn wait_ready(&self) {
         self.wait_for(|parts| !parts.is_empty() && parts.values().all(Result::is_ok)).await;
-    }
-}
-
-/// The SIGHUP hook: who can change something live waits on a [`Reload::listen`]er.
-#[derive(Clone, Default)]
-pub struct Reload(Arc<watch::Sender<u64>>);
-
-impl Reload {
-    /// `changed().await` returns once per request to re-read the configuration.
-    pub fn listen(&self) -> watch::Receiver<u64> {
-        self.0.subscribe()
-    }
-
-    /// Asks every listener to re-read its configuration; `false` when nobody listens.
-    pub fn request(&self) -> bool {
-        self.0.send_modify(|n| *n = n.wrapping_add(1));
-        self.0.receiver_count() > 0
     }
 }

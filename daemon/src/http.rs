@@ -17,7 +17,7 @@ pub fn serve(listener: TcpListener, context: &Context) -> tokio::task::JoinHandl
     process::register(&context.metrics);
     let app = Router::new()
         .route("/metrics", get(metrics))
-        .route("/health/live", get(async || "live\n"))
+        .route("/health/live", get(live))
         .route("/health/ready", get(ready))
         .with_state(context.clone());
     tokio::spawn(async move {
@@ -36,6 +36,14 @@ async fn metrics(State(context): State<Context>) -> impl IntoResponse {
             [(header::CONTENT_TYPE, "text/plain")],
             format!("cannot encode the metrics: {e}\n").into_bytes(),
         ),
+    }
+}
+
+/// Whether its loops turn: who restarts what is not live restarts what nothing else can help.
+async fn live(State(context): State<Context>) -> (StatusCode, String) {
+    match context.progress.stalled() {
+        None => (StatusCode::OK, "live\n".into()),
+        Some(words) => (StatusCode::SERVICE_UNAVAILABLE, format!("not live: {words}\n")),
     }
 }
 

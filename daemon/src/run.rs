@@ -6,6 +6,7 @@ use crate::{
     context::Context,
     exit, http, listen, logs, notify,
     signals::{Asked, Signals},
+    version::VERSION,
 };
 
 /// Worker threads at most: the daemons wait for disk and network, more threads only cost memory.
@@ -21,7 +22,14 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
 ///
 /// `metrics` serves /metrics and /health. SIGTERM or SIGINT cancels `Context::stop`; when `run` has not returned
 /// within `shutdown_timeout` after that, or a second signal comes, the process ends with code 1 and says so.
-pub fn run_main<F, R, E>(name: &str, shutdown_timeout: Duration, metrics: SocketAddr, run: F) -> ExitCode
+/// SIGHUP calls `reload`, which says in a line how the daemon stands after it.
+pub fn run_main<F, R, E>(
+    name: &str,
+    shutdown_timeout: Duration,
+    metrics: SocketAddr,
+    mut reload: impl FnMut(&Context) -> String,
+    run: F,
+) -> ExitCode
 where
     F: FnOnce(Context) -> R,
     R: Future<Output = Result<(), E>>,
@@ -36,10 +44,12 @@ where
         let context = Context::new();
         let mut signals = Signals::listen().map_err(|e| format!("cannot listen for signals: {e}"))?;
         let listener = listen::bind("metrics", metrics).await.map_err(|e| e.to_string())?;
-        tracing::info!("{name} {} started, metrics on http://{metrics}/metrics", env!("CARGO_PKG_VERSION"));
+        tracing::info!("{name} {} started, metrics on http://{metrics}/metrics", VERSION);
         let http = http::serve(listener, &context);
         let notify = tokio::spawn(notify::supervise(context.clone()));
-        let end = until_stopped(&context, shutdown_timeout, run(context.clone()), async || signals.next().await).await;
+        let reload = || reload(&context);
+        let run = run(context.clone());
+        let end = until_stopped(&context, shutdown_timeout, run, async || signals.next().await, reload).await;
         notify.abort();
         http.abort();
         end
@@ -61,6 +71,7 @@ async fn until_stopped<R, E, S>(
     shutdown_timeout: Duration,
     run: R,
     mut next_signal: S,
+    mut reload: impl FnMut() -> String,
 ) -> Result<(), String>
 where
     R: Future<Output = Result<(), E>>,
@@ -76,9 +87,9 @@ where
         };
         match asked {
             Asked::Stop => break,
-            Asked::Reload if context.reload.request() => tracing::info!("re-reading the configuration"),
             Asked::Reload => {
-                tracing::warn!("nothing can be re-read while running, restart to apply a new configuration")
+                notify::reloading();
+                notify::reloaded(&reload());
             }
         }
     }
@@ -126,6 +137,10 @@ mod tests {
         }
     }
 
+    fn never() -> String {
+        unreachable!("no reload was asked for")
+    }
+
     const LONG: Duration = Duration::from_secs(60);
 
     #[tokio::test]
@@ -136,36 +151,41 @@ mod tests {
             stop.cancelled().await;
             anyhow::Ok(())
         };
-        assert_eq!(until_stopped(&context, LONG, run, script(&[Asked::Stop])).await, Ok(()));
+        assert_eq!(until_stopped(&context, LONG, run, script(&[Asked::Stop]), never).await, Ok(()));
         assert!(context.stop.is_cancelled());
     }
 
     #[tokio::test]
     async fn an_error_is_passed_on_with_its_causes() {
         let run = async { Err(anyhow::anyhow!("disk full").context("cannot write the checkpoint")) };
-        let end = until_stopped(&Context::new(), LONG, run, script(&[])).await;
+        let end = until_stopped(&Context::new(), LONG, run, script(&[]), never).await;
         assert_eq!(end, Err("cannot write the checkpoint: disk full".into()));
     }
 
     #[tokio::test]
     async fn a_stop_that_hangs_is_forced() {
         let run = std::future::pending::<anyhow::Result<()>>();
-        let end = until_stopped(&Context::new(), Duration::from_millis(20), run, script(&[Asked::Stop])).await;
+        let end = until_stopped(&Context::new(), Duration::from_millis(20), run, script(&[Asked::Stop]), never).await;
         assert!(end.unwrap_err().starts_with("not finished 0.0 s after the stop"));
         let run = std::future::pending::<anyhow::Result<()>>();
-        let end = until_stopped(&Context::new(), LONG, run, script(&[Asked::Stop, Asked::Reload, Asked::Stop])).await;
+        let end =
+            until_stopped(&Context::new(), LONG, run, script(&[Asked::Stop, Asked::Reload, Asked::Stop]), never).await;
         assert!(end.unwrap_err().starts_with("stopped by force on the second signal"));
     }
 
     #[tokio::test]
-    async fn a_hang_up_reaches_who_listens() {
+    async fn a_hang_up_reloads_and_does_not_stop() {
         let context = Context::new();
-        let mut reload = context.reload.listen();
+        let mut reloads = context.reload.listen::<u32>();
         let run = async move {
-            reload.changed().await?;
+            anyhow::ensure!(*reloads.next().await == 7);
             anyhow::Ok(())
         };
-        assert_eq!(until_stopped(&context, LONG, run, script(&[Asked::Reload])).await, Ok(()));
+        let reload = || {
+            context.reload.hand_out(7_u32);
+            "running".to_owned()
+        };
+        assert_eq!(until_stopped(&context, LONG, run, script(&[Asked::Reload]), reload).await, Ok(()));
         assert!(!context.stop.is_cancelled());
     }
 }

@@ -1,9 +1,12 @@
 //! What whole-pipeline tests and benchmarks share: daemons as child processes, generated lines, reading back, real peers.
 
 pub mod clock;
+pub mod docker;
 pub mod generate;
 pub mod http;
 pub mod loopfs;
+pub mod machine;
+pub mod packages;
 pub mod peers;
 pub mod pipeline;
 pub mod ports;

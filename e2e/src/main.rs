@@ -6,7 +6,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use logmill_e2e::suites;
+use logmill_e2e::{readback, suites};
 
 #[derive(Parser)]
 #[command(name = "logmill-e2e", version, about = "Whole-pipeline tests and soaks")]
@@ -25,6 +25,34 @@ enum Command {
     Run { names: Vec<String> },
     /// Named suites in their long form.
     Soak { names: Vec<String> },
+    /// Checks that generated lines are whole in a topic and in indices: each there, none twice in the indices.
+    Readback(Readback),
+}
+
+#[derive(clap::Args)]
+struct Readback {
+    #[arg(long)]
+    brokers: String,
+    #[arg(long)]
+    topic: String,
+    #[arg(long)]
+    index: String,
+    #[arg(long)]
+    indices: String,
+    #[arg(long)]
+    files: usize,
+    /// Of each file.
+    #[arg(long)]
+    lines: u64,
+}
+
+impl Readback {
+    async fn run(&self) -> anyhow::Result<()> {
+        readback::topic(&self.brokers, &self.topic, self.files, self.lines)?.none_missing()?;
+        let found = readback::index(&self.index, &self.indices, self.files, self.lines).await?;
+        found.none_missing()?;
+        found.none_twice()
+    }
 }
 
 #[tokio::main]
@@ -42,6 +70,13 @@ async fn main() -> ExitCode {
                 println!("{:<16} {}", suite.name, suite.about);
             }
             return ExitCode::SUCCESS;
+        }
+        Command::Readback(readback) => {
+            let whole = readback.run().await;
+            if let Err(e) = &whole {
+                eprintln!("{e:#}");
+            }
+            return if whole.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
         }
         Command::Ci => (suites::ALL.iter().map(|s| s.name.to_owned()).collect(), suites::Size::Bounded),
         Command::Run { names } => (names, suites::Size::Bounded),

@@ -1,4 +1,4 @@
-//! Real peers, started by the scripts in `e2e/peers`: Apache Kafka with its tools, Elasticsearch, OpenSearch.
+//! Real peers, started by the scripts in `e2e/peers`: Apache Kafka with its tools, Elasticsearch, OpenSearch; a small Debian.
 
 use std::{
     path::{Path, PathBuf},
@@ -25,24 +25,54 @@ fn call(name: &str, args: &[&str]) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// One Apache Kafka node; stopped when dropped.
+/// Where the small Debian lies.
+pub fn debian_tree() -> Result<PathBuf> {
+    Ok(PathBuf::from(call("debian", &["tree"])?.trim()))
+}
+
+/// Apache Kafka, one node or more; stopped when dropped.
 pub struct Kafka {
     dir: PathBuf,
+    /// Of the first node; the others' follow.
     pub port: u16,
+    nodes: u16,
 }
 
 impl Kafka {
     pub fn start(dir: &Path, port: u16) -> Result<Self> {
+        Self::start_nodes(dir, port, 1, &[])
+    }
+
+    /// `settings` are the brokers' own, `name=value`.
+    pub fn start_nodes(dir: &Path, port: u16, nodes: u16, settings: &[&str]) -> Result<Self> {
         let log = std::fs::File::create(dir.with_extension("out"))?;
         // The node inherits our output: a pipe would stay open for its whole life.
         let status = Command::new(script("kafka"))
-            .args(["start", "--nodes", "1", "--port", &port.to_string(), "--dir"])
+            .args(["start", "--nodes", &nodes.to_string(), "--port", &port.to_string(), "--dir"])
             .arg(dir)
+            .args(settings.iter().flat_map(|setting| ["--conf", setting]))
             .stdout(log.try_clone()?)
             .stderr(log)
             .status()?;
         ensure!(status.success(), "Apache Kafka did not start, see {}", dir.with_extension("out").display());
-        Ok(Self { dir: dir.to_owned(), port })
+        Ok(Self { dir: dir.to_owned(), port, nodes })
+    }
+
+    /// Each node's address.
+    pub fn nodes(&self) -> Vec<String> {
+        (0..self.nodes).map(|n| format!("127.0.0.1:{}", self.port + n)).collect()
+    }
+
+    /// All of them, for a client.
+    pub fn brokers(&self) -> String {
+        self.nodes().join(",")
+    }
+
+    /// SIGKILL to one node, the first is 1.
+    pub fn kill_node(&self, node: u16) -> Result<()> {
+        let pid: i32 = std::fs::read_to_string(self.dir.join(format!("n{node}/pid")))?.trim().parse()?;
+        let pid = rustix::process::Pid::from_raw(pid).context("no pid")?;
+        Ok(rustix::process::kill_process(pid, rustix::process::Signal::KILL)?)
     }
 }
 

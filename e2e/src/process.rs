@@ -30,9 +30,22 @@ pub struct Process {
 impl Process {
     /// Starts `program`; stdout and stderr are appended to `log`.
     pub fn spawn(name: &str, program: &Path, args: &[&str], dir: &Path, log: &Path) -> Result<Self> {
+        Self::spawn_with(name, program, args, &[], dir, log)
+    }
+
+    /// As `spawn`, with variables beside the environment's own.
+    pub fn spawn_with(
+        name: &str,
+        program: &Path,
+        args: &[&str],
+        environment: &[(&str, String)],
+        dir: &Path,
+        log: &Path,
+    ) -> Result<Self> {
         let out = File::options().create(true).append(true).open(log)?;
         let child = Command::new(program)
             .args(args)
+            .envs(environment.iter().map(|(name, value)| (name, value)))
             .current_dir(dir)
             .stdin(Stdio::null())
             .stdout(out.try_clone()?)

@@ -14,11 +14,14 @@ use crate::clock;
 mod bad_input;
 mod clients;
 mod dead_letters;
+mod docker;
 mod file;
 mod kafka_tools;
 mod kills;
 mod peers;
 mod power_cut;
+mod systemd;
+mod three_kafka;
 mod traps;
 mod webhook;
 mod whole;
@@ -120,6 +123,21 @@ pub const ALL: &[Suite] = &[
         name: "peers",
         about: "our agent and sinks on Apache Kafka, Elasticsearch and OpenSearch",
         run: |r| Box::pin(peers::run(r)),
+    },
+    Suite {
+        name: "three-kafka",
+        about: "our agent and sinks on three Apache Kafka nodes, one of them killed",
+        run: |r| Box::pin(three_kafka::run(r)),
+    },
+    Suite {
+        name: "docker",
+        about: "the images and the compose file on a Docker engine: kills, both listeners, stops",
+        run: |r| Box::pin(docker::run(r)),
+    },
+    Suite {
+        name: "systemd",
+        about: "the packages on a booted Debian: install, kill, reload, upgrade, watchdog, remove",
+        run: |r| Box::pin(systemd::run(r)),
     },
 ];
 

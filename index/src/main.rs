@@ -2,13 +2,16 @@
 
 use std::process::ExitCode;
 
+use logmill_daemon::{Daemon, daemon_main};
+
 fn main() -> ExitCode {
     logmill_index::allocator::give_back_soon();
-    logmill_daemon::daemon_main(
-        "logmill-index",
-        "The embedded index: a subset of Elasticsearch's REST API on Tantivy",
-        logmill_config::index::load,
-        |config| (config.metrics, config.shutdown_timeout),
-        logmill_index::run,
-    )
+    let daemon = Daemon {
+        name: "logmill-index",
+        about: "The embedded index: a subset of Elasticsearch's REST API on Tantivy",
+        load: logmill_config::index::load,
+        settings: |config| (config.metrics, config.shutdown_timeout),
+        live: |_| false,
+    };
+    daemon_main(daemon, logmill_index::run)
 }

@@ -3,13 +3,15 @@
 use std::process::ExitCode;
 
 use logmill_config::sinks;
+use logmill_daemon::{Daemon, daemon_main};
 
 fn main() -> ExitCode {
-    logmill_daemon::daemon_main(
-        "logmill-sinks",
-        "Reads Kafka topics and indexes each record in Elasticsearch, OpenSearch or the embedded index",
-        sinks::load,
-        |config| (config.metrics, config.shutdown_timeout),
-        logmill_sinks::run,
-    )
+    let daemon = Daemon {
+        name: "logmill-sinks",
+        about: "Reads Kafka topics and indexes each record in Elasticsearch, OpenSearch or the embedded index",
+        load: sinks::load,
+        settings: |config| (config.metrics, config.shutdown_timeout),
+        live: |_| false,
+    };
+    daemon_main(daemon, logmill_sinks::run)
 }

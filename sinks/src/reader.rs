@@ -14,6 +14,7 @@ use std::{
 };
 
 use logmill_config::sinks::{Bulk, Sink};
+use logmill_daemon::Pulse;
 use rdkafka::{
     Message, TopicPartitionList,
     consumer::Consumer as _,
@@ -54,6 +55,8 @@ pub(crate) struct Parts {
     pub(crate) work: Sender<Work>,
     pub(crate) runtime: Handle,
     pub(crate) stop: CancellationToken,
+    /// Beats with each turn of the loop.
+    pub(crate) pulse: Pulse,
     pub(crate) shutdown_timeout: Duration,
     /// Bytes of a bulk request that leave room for several in the budget.
     pub(crate) batch_bytes: usize,
@@ -69,6 +72,7 @@ pub(crate) struct Reader {
     work: Sender<Work>,
     runtime: Handle,
     stop: CancellationToken,
+    pulse: Pulse,
     shutdown_timeout: Duration,
 
     assignments: HashMap<String, BTreeMap<i32, u32>>,
@@ -106,6 +110,7 @@ impl Reader {
             work: parts.work,
             runtime: parts.runtime,
             stop: parts.stop,
+            pulse: parts.pulse,
             shutdown_timeout: parts.shutdown_timeout,
             assignments: HashMap::new(),
             builder: BatchBuilder::default(),
@@ -135,6 +140,7 @@ impl Reader {
 
     fn read(&mut self) -> Result<(), Fatal> {
         while !self.stop.is_cancelled() {
+            self.pulse.working();
             let now = clock::now();
             self.rebalance(now);
             self.commit(now);

@@ -6,7 +6,7 @@ use logmill_config::{
     kafka::KafkaConfig,
     sinks::{Output, Sink, SinksConfig},
 };
-use logmill_daemon::context::Context;
+use logmill_daemon::{Progress, context::Context};
 use rdkafka::consumer::Consumer as _;
 use tokio::{
     runtime::Handle,
@@ -36,6 +36,9 @@ use crate::{
 /// How long a consumer that failed for good is left before a new one is made.
 const RENEW: Duration = Duration::from_secs(5);
 
+/// A turn of the reader takes about a second at most; much longer, and it hangs.
+const STALL: Duration = Duration::from_secs(60);
+
 /// A sink with everything checked, not started.
 pub(crate) struct Prepared {
     blueprint: Blueprint,
@@ -52,6 +55,7 @@ struct Blueprint {
     shares: Shares,
     connector: Arc<Destination>,
     stop: CancellationToken,
+    progress: Progress,
     shutdown_timeout: Duration,
 }
 
@@ -69,6 +73,7 @@ impl Prepared {
             shares: Shares::of(config.buffer_bytes, config.sinks.len()),
             connector: Arc::new(Destination::new(&sink)?),
             stop: context.stop.clone(),
+            progress: context.progress.clone(),
             shutdown_timeout: config.shutdown_timeout,
             sink,
         };
@@ -156,6 +161,7 @@ impl Blueprint {
             work: work.clone(),
             runtime: runtime.clone(),
             stop: self.stop.clone(),
+            pulse: self.progress.watch(&format!("sink {}", self.sink.name), STALL),
             shutdown_timeout: self.shutdown_timeout,
             batch_bytes: wanted.min(room.max(16 << 10)),
         })

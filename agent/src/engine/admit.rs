@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use logmill_config::agent::{LimitPer, ReadFrom};
+use logmill_config::agent::ReadFrom;
 
 use super::{CLOCK_SLACK_MS, Engine, succession::Neighbours};
 use crate::{
@@ -17,7 +17,6 @@ use crate::{
     discover::{Change, Listing, Walker, before_rotation, is_rotated_name},
     identity::Stat,
     ledger::Reason,
-    limit::Limiter,
     produce::Producer,
     record::Shape,
     tracked::Tracked,
@@ -322,9 +321,7 @@ impl<P: Producer> Engine<P> {
     fn new_tracked(&self, id: u64, input: usize, stat: &Stat, path: PathBuf) -> Tracked {
         let state = &self.inputs[input];
         let shape = Rc::new(Shape::new(&self.around.host_name, &path, &state.config.fields));
-        let own = state.config.limits.iter().filter(|l| l.per == LimitPer::File).map(|l| Rc::new(Limiter::new(l)));
-        let limiters = own.chain(state.shared_limits.iter().map(Rc::clone)).collect();
-        Tracked::new(id, input, stat, path, shape, limiters)
+        Tracked::new(id, input, stat, path, shape, state.limiters())
     }
 
     fn input_of(&self, path: &Path) -> Option<usize> {

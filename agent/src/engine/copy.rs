@@ -30,7 +30,7 @@ const REMEMBERED: usize = 1000;
 /// What is needed to go on in a file's copy.
 #[derive(Clone)]
 pub(super) struct Original {
-    input: usize,
+    pub(super) input: usize,
     generation: Generation,
     path: PathBuf,
     start: u64,
@@ -41,7 +41,7 @@ pub(super) struct Original {
     beginning: (u32, u64),
     mark: Mark,
     shape: Rc<Shape>,
-    limiters: Rc<[Rc<Limiter>]>,
+    pub(super) limiters: Rc<[Rc<Limiter>]>,
 }
 
 impl Original {

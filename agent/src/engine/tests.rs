@@ -21,6 +21,7 @@ use logmill_config::{
     agent::{AgentConfig, Input},
     kafka::KafkaConfig,
 };
+use logmill_daemon::Progress;
 use logmill_disk::RealDisk;
 use serde_json::Value;
 
@@ -112,6 +113,8 @@ impl Rig {
             stop: Arc::default(),
             metrics: Metrics::new(&prometheus::Registry::new()).unwrap(),
             health: Health::default(),
+            pulse: Progress::default().watch("reader", Duration::from_secs(60)),
+            relimit: NewLimits::default(),
         };
         Engine::new(self.config.clone(), around, self.topic.clone(), self.now).unwrap()
     }
@@ -133,6 +136,13 @@ impl Rig {
     pub(super) fn steps(&mut self, count: usize) {
         self.catch_up();
         (0..count).for_each(|_| self.step());
+    }
+
+    /// Applies the limits of `config` to the running engine.
+    pub(super) fn relimit(&mut self) {
+        let engine = self.engine.as_mut().unwrap();
+        engine.around.relimit.set(Arc::new(self.config.clone()));
+        engine.relimit(self.now);
     }
 
     /// Waits until the engine can see the events of what the test has done so far.

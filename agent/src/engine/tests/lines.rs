@@ -146,6 +146,36 @@ fn a_limited_file_holds_back_no_other() {
 }
 
 #[test]
+fn limits_change_while_running() {
+    let limit = |lines| Limit {
+        per: LimitPer::File,
+        lines_per_second: Some(lines),
+        bytes_per_second: None,
+        burst: Some(lines),
+        on_exceed: OnExceed::Delay,
+    };
+    let mut rig = Rig::with(|c| c.inputs[0].limits = vec![limit(1)]);
+    rig.append("a.log", numbered("line", 0..1000));
+    rig.steps(20);
+    assert!(rig.messages().len() < 10, "{} lines at one per second", rig.messages().len());
+    rig.config.inputs[0].limits = vec![limit(1_000_000)];
+    // Of the rest of the file nothing is taken.
+    rig.config.inputs[0].include.clear();
+    rig.relimit();
+    rig.steps(20);
+    assert_eq!(rig.messages().len(), 1000);
+    rig.config.inputs[0].limits = vec![limit(1)];
+    rig.relimit();
+    rig.append("a.log", numbered("line", 1000..2000));
+    rig.steps(20);
+    assert!(rig.messages().len() < 1010, "{} lines at one per second", rig.messages().len());
+    rig.config.inputs[0].limits.clear();
+    rig.relimit();
+    rig.steps(20);
+    assert_eq!(rig.messages(), names("line", 0..2000));
+}
+
+#[test]
 fn files_take_turns() {
     let mut rig = Rig::new();
     let big: String = numbered("big", 0..300_000);
