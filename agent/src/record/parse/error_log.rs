@@ -29,8 +29,8 @@ pub(super) fn apache(line: &str, zone: &TimeZone) -> Option<Parsed> {
     let mut rest = Cursor(line);
     let stamp = rest.bracketed()?;
     let level = rest.bracketed()?;
-    let mut parsed = Parsed::default();
-    parsed.time = Some(time("%a %b %d %H:%M:%S%.f %Y", stamp, zone)?);
+    let time = Some(time("%a %b %d %H:%M:%S%.f %Y", stamp, zone)?);
+    let mut parsed = Parsed { time, ..Parsed::default() };
     parsed.text("log.level", level.rsplit_once(':').map_or(level, |(_, level)| level));
     while rest.0.starts_with('[') {
         let part = rest.bracketed()?;
