@@ -2,7 +2,9 @@
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{check, consume, dead_letters, generate, groups, health, ledger, produce, sample, topics, up};
+use crate::commands::{
+    check, configs, consume, dead_letters, generate, groups, health, ledger, produce, sample, topics, up,
+};
 
 /// Log pipeline: files → Kafka topics → Elasticsearch, whole or in parts.
 #[derive(Debug, Parser)]
@@ -18,14 +20,16 @@ pub(crate) enum Command {
     Up(up::Options),
     /// Write sample logs
     Sample(sample::Options),
-    /// List, create, describe, delete or check topics
+    /// List, create, describe, alter, delete or check topics
     Topics(topics::Options),
     /// Produce lines from standard input
     Produce(produce::Options),
     /// Print a topic's records
     Consume(consume::Options),
-    /// List or describe consumer groups
+    /// List, describe, move or delete consumer groups
     Groups(groups::Options),
+    /// Describe or alter the settings of topics and brokers
+    Configs(configs::Options),
     /// Records that sinks could not deliver: list, show, replay or purge them
     DeadLetters(dead_letters::Options),
     /// Add up what was read, acknowledged, dropped and indexed
@@ -37,9 +41,6 @@ pub(crate) enum Command {
     /// Write man pages and shell completions
     #[command(hide = true)]
     Generate(generate::Options),
-    /// Show or change settings (not supported yet)
-    #[command(hide = true)]
-    Configs(NotYet),
     /// SCRAM users (not supported yet)
     #[command(hide = true)]
     Users(NotYet),

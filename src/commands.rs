@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub(crate) mod check;
+pub(crate) mod configs;
 pub(crate) mod consume;
 pub(crate) mod dead_letters;
 pub(crate) mod generate;
@@ -29,7 +30,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Check(options) => check::run(options),
         Command::Health(options) => health::run(&options),
         Command::Generate(options) => generate::run(&options),
-        Command::Configs(_) => not_yet("logmill configs"),
+        Command::Configs(options) => configs::run(options),
         Command::Users(_) => not_yet("logmill users"),
         Command::Acls(_) => not_yet("logmill acls"),
         Command::Log(_) => not_yet("logmill log"),

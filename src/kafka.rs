@@ -1,5 +1,7 @@
 //! How the client commands reach any Kafka: brokers, librdkafka's properties, clear errors.
 
+pub(crate) mod alter_configs;
+
 use std::{
     net::{TcpStream, ToSocketAddrs},
     time::Duration,

@@ -24,6 +24,7 @@ use rdkafka::{
 };
 
 use self::start::Start;
+pub(crate) use self::start::parse_time;
 use crate::{commands::not_yet, fault, kafka::Connection};
 
 #[derive(Debug, Args)]

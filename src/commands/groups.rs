@@ -1,7 +1,10 @@
-//! `logmill groups`: list, describe.
+//! `logmill groups`: list, describe, reset-offsets, delete.
 
 mod assignment;
+mod delete;
 mod describe;
+mod reset;
+mod target;
 
 use std::process::ExitCode;
 
@@ -9,10 +12,7 @@ use clap::{Args, Subcommand};
 use rdkafka::consumer::Consumer;
 use serde_json::json;
 
-use crate::{
-    commands::{not_yet, topics::Shown},
-    output,
-};
+use crate::{commands::topics::Shown, output};
 
 #[derive(Debug, Args)]
 pub(crate) struct Options {
@@ -34,20 +34,18 @@ enum Action {
         #[command(flatten)]
         shown: Shown,
     },
-    /// Move a group (not supported yet)
-    #[command(hide = true)]
-    ResetOffsets(crate::cli::NotYet),
-    /// Delete a group (not supported yet)
-    #[command(hide = true)]
-    Delete(crate::cli::NotYet),
+    /// Show, or with --execute change, where a group without members goes on reading
+    ResetOffsets(reset::Options),
+    /// Delete groups without members and what they have committed
+    Delete(delete::Options),
 }
 
 pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     match options.action {
         Action::List(shown) => list(&shown)?,
         Action::Describe { groups, all: _, shown } => describe::run(&groups, &shown)?,
-        Action::ResetOffsets(_) => return not_yet("logmill groups reset-offsets"),
-        Action::Delete(_) => return not_yet("logmill groups delete"),
+        Action::ResetOffsets(options) => reset::run(&options)?,
+        Action::Delete(options) => delete::run(&options)?,
     }
     Ok(ExitCode::SUCCESS)
 }

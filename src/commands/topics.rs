@@ -1,5 +1,6 @@
-//! `logmill topics`: list, create, describe, delete, check.
+//! `logmill topics`: list, create, describe, alter, delete, check.
 
+mod alter;
 mod create;
 mod delete;
 mod describe;
@@ -11,7 +12,6 @@ use clap::{Args, Subcommand};
 use logmill_daemon::exit;
 
 use crate::{
-    commands::not_yet,
     kafka::{Connection, is_unknown_topic},
     output::Output,
 };
@@ -43,9 +43,8 @@ enum Action {
         #[command(flatten)]
         connection: Connection,
     },
-    /// Change a topic (not supported yet)
-    #[command(hide = true)]
-    Alter(crate::cli::NotYet),
+    /// Add partitions to a topic, change its settings
+    Alter(alter::Options),
 }
 
 /// Options of commands that print something.
@@ -65,7 +64,7 @@ pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
         Action::Describe { name, shown } => describe::run(name.as_deref(), &shown)?,
         Action::Delete(options) => delete::run(&options)?,
         Action::Check { name, connection } => return check(&name, &connection),
-        Action::Alter(_) => return not_yet("logmill topics alter"),
+        Action::Alter(options) => alter::run(&options)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,7 @@
-//! kcat and Apache Kafka's own tools against our broker; Kafka's dump-log over our segments.
+//! kcat and Apache Kafka's own tools against our broker; Kafka's dump-log over our segments; administration compared with Apache Kafka's.
+
+mod admin;
+mod commands;
 
 use std::{path::Path, time::Duration};
 
@@ -6,8 +9,9 @@ use anyhow::{Context, Result, ensure};
 
 use super::Room;
 use crate::{
-    peers::kafka_tool,
+    peers::{Kafka, kafka_tool},
     pipeline::{Part, Pipeline},
+    ports,
     process::run_with_input,
 };
 
@@ -73,6 +77,24 @@ pub(super) async fn run(room: &Room) -> Result<String> {
     ensure!(end == 500, "log ends add up to {end}");
 
     kcat(&room.dir, &brokers).await?;
+    performance(&brokers).await?;
+    let versions = call(with(&["broker-api-versions"], &[]), String::new()).await?;
+    for served in ["Produce(0): 0 to 13", "DeleteRecords(21): 0 to 2", "OffsetDelete(47): 0 [usable: 0]"] {
+        ensure!(versions.contains(served), "broker-api-versions printed {versions}");
+    }
+    let features = call(with(&["features"], &["describe"]), String::new()).await?;
+    ensure!(
+        features.contains("Feature: metadata.version") && features.contains("FinalizedVersionLevel: 4.1-IV1"),
+        "features printed {features}"
+    );
+    let compared = {
+        let kafka = Kafka::start(&room.dir.join("kafka"), ports::free()?)?;
+        let theirs = format!("127.0.0.1:{}", kafka.port);
+        for brokers in [&brokers, &theirs] {
+            commands::on(brokers, &room.dir).await?;
+        }
+        admin::same(&brokers, &theirs, &room.dir).await?
+    };
 
     let segment = room.dir.join("broker/ref-0/00000000000000000000.log");
     ensure!(segment.exists(), "{} is missing", segment.display());
@@ -87,7 +109,24 @@ pub(super) async fn run(room: &Room) -> Result<String> {
             ensure!(!dump.contains(complaint) && !dump.contains("not found"), "dump-log of {suffix}: {dump}");
         }
     }
-    Ok(String::from("topics, console producer and consumer, groups, dump-log, kcat"))
+    Ok(format!(
+        "topics, console and perf tools, groups, dump-log, kcat; our commands on both; {compared} administrative calls as Apache Kafka's"
+    ))
+}
+
+/// Kafka's load generators, small.
+async fn performance(brokers: &str) -> Result<()> {
+    let server = format!("bootstrap.servers={brokers}");
+    let produce = ["--topic", "perf", "--num-records", "20000", "--record-size", "200", "--throughput", "-1"];
+    let args = [&["producer-perf"], &produce[..], &["--producer-props", &server, "acks=all"]].concat();
+    let out = tool(&args, "").await?;
+    ensure!(out.contains("20000 records sent"), "producer-perf printed {out}");
+    let consume = ["--topic", "perf", "--messages", "20000", "--timeout", "20000", "--hide-header"];
+    let out = tool(&[&["consumer-perf", "--bootstrap-server", brokers], &consume[..]].concat(), "").await?;
+    // start.time, end.time, data.consumed.in.MB, MB.sec, data.consumed.in.nMsg, …
+    let consumed = out.lines().last().and_then(|line| line.split(',').nth(4)).map(str::trim);
+    ensure!(consumed.is_some_and(|n| n.parse::<u64>().is_ok_and(|n| n >= 20_000)), "consumer-perf printed {out}");
+    Ok(())
 }
 
 async fn kcat(dir: &Path, brokers: &str) -> Result<()> {

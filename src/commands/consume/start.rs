@@ -33,16 +33,21 @@ pub(super) fn parse(text: &str) -> Result<Start, String> {
         _ => {}
     }
     if let Some(time) = text.strip_prefix('@') {
-        let epoch = time.parse::<i64>().ok().filter(|ms| *ms >= 0);
-        let rfc3339 = || time.parse::<jiff::Timestamp>().ok().map(|t| t.as_millisecond());
-        return epoch.or_else(rfc3339).map(Start::Time).ok_or_else(|| {
-            format!("\"{time}\" is not a time, expected RFC 3339 such as 2026-01-31T12:00:00Z or epoch milliseconds")
-        });
+        return parse_time(time).map(Start::Time);
     }
     if let Some(last) = text.strip_prefix('-') {
         return last.parse().ok().filter(|n| *n >= 0).map(Start::Last).ok_or_else(wrong);
     }
     text.parse().ok().filter(|n| *n >= 0).map(Start::At).ok_or_else(wrong)
+}
+
+/// A time on the command line, as milliseconds since 1970.
+pub(crate) fn parse_time(text: &str) -> Result<i64, String> {
+    let epoch = text.parse::<i64>().ok().filter(|ms| *ms >= 0);
+    let rfc3339 = || text.parse::<jiff::Timestamp>().ok().map(|t| t.as_millisecond());
+    epoch.or_else(rfc3339).ok_or_else(|| {
+        format!("\"{text}\" is not a time, expected RFC 3339 such as 2026-01-31T12:00:00Z or epoch milliseconds")
+    })
 }
 
 /// What is left until the ends that the partitions had at the start.

@@ -41,10 +41,11 @@ impl Definition {
         }
     }
 
-    /// Whether Kafka's broker has a default of its own under [`Definition::broker_name`]; of others, which Kafka derives from settings
-    /// in other units, its tools show none.
+    /// Whether Kafka's broker has a default of its own under [`Definition::broker_name`]. Of others its tools show none: Kafka has them for topics
+    /// only, or derives them from settings in other units.
     pub(crate) fn has_broker_default(&self) -> bool {
-        !matches!(self.name, "flush.ms" | "retention.ms" | "segment.jitter.ms" | "segment.ms")
+        let derived = matches!(self.name, "flush.ms" | "retention.ms" | "segment.jitter.ms" | "segment.ms");
+        !derived && !matches!(self.kind, Kind::Only(_) | Kind::List([]))
     }
 
     pub(crate) fn check(&self, value: &str) -> Result<(), String> {
