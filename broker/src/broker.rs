@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use logmill_protocol::ErrorCode;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -21,7 +22,7 @@ use crate::{
         },
     },
     metrics::Metrics,
-    partition::{error::PartitionError, partitions::Partitions},
+    partition::{error::PartitionError, fetch_sessions::FetchSessions, partitions::Partitions},
     settings::Settings,
 };
 
@@ -37,6 +38,9 @@ pub(crate) struct Broker {
     pub(crate) altering: tokio::sync::Mutex<()>,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) partitions: Arc<Partitions>,
+    pub(crate) fetch_sessions: FetchSessions,
+    /// On the monotonic clock.
+    pub(crate) started: Instant,
     pub(crate) cluster: Cluster,
     pub(crate) groups: Arc<Groups>,
     /// Cancelled when the broker stops: long waits end early.

@@ -3,4 +3,5 @@
 pub(crate) mod connection;
 pub(crate) mod frame;
 pub(crate) mod listener;
+pub(crate) mod per_address;
 pub(crate) mod write;

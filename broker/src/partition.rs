@@ -2,6 +2,8 @@
 
 pub(crate) mod collector;
 pub(crate) mod error;
+pub(crate) mod fetch_sessions;
+pub(crate) mod incoming;
 pub(crate) mod partitions;
 pub(crate) mod replica;
 pub(crate) mod waiters;

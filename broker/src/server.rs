@@ -29,8 +29,9 @@ use crate::{
     net::{
         frame::MemoryBudget,
         listener::{self, Bound, Shared},
+        per_address::PerAddress,
     },
-    partition::{collector, partitions::Partitions},
+    partition::{collector, fetch_sessions::FetchSessions, partitions::Partitions},
     settings::Settings,
 };
 
@@ -109,6 +110,8 @@ fn open(
             GroupCommit::Syncfs => logmill_log::GroupCommit::Syncfs,
         },
         free_space_reserve: config.free_space_reserve,
+        compaction_memory: usize::try_from(config.compaction.memory).unwrap_or(usize::MAX),
+        compaction_bytes_per_second: Some(config.compaction.bytes_per_second),
         ..Options::default()
     };
     let data_dir = DataDir::open(&config.data_dir, options).map_err(|error| match error {
@@ -136,6 +139,7 @@ fn open(
         metrics: group_metrics,
         stop: stop.clone(),
     });
+    let started = clock.monotonic();
     Ok(Broker {
         groups: Arc::new(groups),
         cluster: Cluster { node_id: settings.node_id() },
@@ -147,6 +151,8 @@ fn open(
         topic_defaults,
         altering: tokio::sync::Mutex::default(),
         partitions,
+        fetch_sessions: FetchSessions::register(registry)?,
+        started,
         stop,
     })
 }
@@ -158,6 +164,7 @@ async fn serve(broker: Arc<Broker>, bound: Vec<Bound>, context: Context) -> Resu
         broker: broker.clone(),
         budget: MemoryBudget::new(limits.max_in_flight_bytes),
         connections: Arc::new(Semaphore::new(limits.max_connections)),
+        per_address: Arc::new(PerAddress::new(limits.max_connections_per_address)),
         tasks: TaskTracker::new(),
     };
     let tasks = shared.tasks.clone();
@@ -172,6 +179,7 @@ async fn serve(broker: Arc<Broker>, bound: Vec<Bound>, context: Context) -> Resu
     let groups = tokio::spawn(broker.groups.clone().run());
     let housekeeping = tokio::spawn(housekeeping(broker.clone()));
     let beating = tokio::spawn(beat(broker.clone(), context.progress.watch("broker partitions", STALL)));
+    let compaction = tokio::spawn(compaction(broker.clone()));
     broker.stop.cancelled().await;
     context.health.set("broker", Err("stopping".to_owned()));
     tasks.close();
@@ -182,6 +190,8 @@ async fn serve(broker: Arc<Broker>, bound: Vec<Bound>, context: Context) -> Resu
     }
     housekeeping.abort();
     beating.abort();
+    // A run under way ends when the data directory is closed.
+    compaction.abort();
     drop(groups.await);
     drop(opening.await);
     let partitions = broker.partitions.clone();
@@ -251,6 +261,16 @@ async fn beat(broker: Arc<Broker>, pulse: Pulse) {
         drop(tokio::task::spawn_blocking(look).await);
         pulse.waiting();
         tokio::time::sleep(BEAT).await;
+    }
+}
+
+async fn compaction(broker: Arc<Broker>) {
+    loop {
+        tokio::time::sleep(broker.settings.config.compaction.interval).await;
+        let partitions = broker.partitions.clone();
+        if let Ok(logs @ 1..) = tokio::task::spawn_blocking(move || partitions.data_dir().compact()).await {
+            tracing::info!(logs, "compacted");
+        }
     }
 }
 

@@ -27,11 +27,15 @@ pub(crate) struct Settings {
     pub(crate) retention_interval: Duration,
     /// Most responses of one connection that may wait for their group commit at once.
     pub(crate) max_pipelined: usize,
+    /// What one batch may decompress to, where it is decompressed.
+    pub(crate) max_decompressed: usize,
 }
 
 impl Settings {
     pub(crate) fn new(config: BrokerConfig) -> Self {
+        let max_decompressed = usize::try_from(config.limits.max_decompressed_bytes).unwrap_or(usize::MAX);
         Self {
+            max_decompressed,
             config,
             offsets_partitions: 50,
             groups: GroupSettings::default(),

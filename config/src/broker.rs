@@ -19,6 +19,7 @@ pub struct BrokerConfig {
     pub group_commit: GroupCommit,
     pub topics: TopicDefaults,
     pub limits: Limits,
+    pub compaction: Compaction,
     /// Produces are refused while the data directory's file system has less free. Default 256 MiB.
     pub free_space_reserve: u64,
     /// `/metrics` and `/health`. Default 127.0.0.1:9602.
@@ -74,6 +75,17 @@ pub struct TopicDefaults {
     pub config: BTreeMap<String, String>,
 }
 
+/// How topics with cleanup.policy compact are compacted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compaction {
+    /// For the keys of one run, while it lasts. Default 32 MiB.
+    pub memory: u64,
+    /// Read and written per second, so that it does not hold up producers. Default 64 MiB.
+    pub bytes_per_second: u64,
+    /// Between looks at what is to be compacted. Default 15 s.
+    pub interval: Duration,
+}
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
     /// Largest request frame. Default 100 MiB, as Kafka's socket.request.max.bytes.
@@ -82,6 +94,10 @@ pub struct Limits {
     pub max_in_flight_bytes: u64,
     /// Default 10 000.
     pub max_connections: usize,
+    /// From one IP address. Default 10 000.
+    pub max_connections_per_address: usize,
+    /// One batch, where the broker has to decompress it. Default 128 MiB.
+    pub max_decompressed_bytes: u64,
     /// Connections without traffic are closed. Default 10 min.
     pub idle_timeout: Duration,
 }

@@ -13,6 +13,7 @@ use crate::clock;
 
 mod bad_input;
 mod clients;
+mod compaction;
 mod dead_letters;
 mod docker;
 mod file;
@@ -90,8 +91,13 @@ pub const ALL: &[Suite] = &[
         run: |r| Box::pin(kafka_tools::run(r)),
     },
     Suite {
+        name: "compaction",
+        about: "a compacted topic: Kafka's own consumer and dump-log on cleaned segments",
+        run: |r| Box::pin(compaction::run(r)),
+    },
+    Suite {
         name: "clients",
-        about: "the official Python client on the embedded index",
+        about: "the official Python client on the embedded index; a Kafka client of version 0",
         run: |r| Box::pin(clients::run(r)),
     },
     Suite {

@@ -119,7 +119,7 @@ pub trait LogListener: Send + Sync + 'static {
 }
 
 /// Counters of a data directory since it was opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct StatsSnapshot {
     pub commits: u64,
     /// Of these by syncfs.
@@ -133,4 +133,27 @@ pub struct StatsSnapshot {
     pub appended_bytes: u64,
     pub fenced_partitions: u64,
     pub recovery_points_written: u64,
+    pub cleaner: CleanerSnapshot,
+}
+
+/// What compaction has done since the data directory was opened; the last five are of the latest run.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct CleanerSnapshot {
+    /// Logs compacted.
+    pub runs: u64,
+    pub bytes_read: u64,
+    pub bytes_written: u64,
+    pub records_removed: u64,
+    /// Of the removed: records without a key.
+    pub keyless_records_removed: u64,
+    pub tombstones_removed: u64,
+    /// Bytes written of those read, percent.
+    pub recopy_percent: f64,
+    /// Of the memory for keys, percent.
+    pub buffer_utilization_percent: f64,
+    pub clean_time: Duration,
+    /// Of the dirtiest log that was due, percent.
+    pub max_dirty_percent: f64,
+    /// By how much a log had exceeded max.compaction.lag.ms.
+    pub max_compaction_delay: Duration,
 }

@@ -98,6 +98,30 @@ impl<'a> BatchReader<'a> {
         Ok(Some(found))
     }
 
+    /// As [`BatchReader::next_valid`], with the batch itself, which is in memory as a whole.
+    pub(crate) fn next_with_bytes(&mut self) -> io::Result<Option<(Found, &[u8])>> {
+        let left = self.end.saturating_sub(self.position);
+        if left < HEADER_BYTES as u64 {
+            return Ok(None);
+        }
+        self.fill(HEADER_BYTES)?;
+        let Ok(header) = BatchHeader::parse(&self.buffer[self.start..]) else { return Ok(None) };
+        let len = header.total_len();
+        if len as u64 > left || header.last_offset_delta < 0 || header.base_offset < 0 {
+            return Ok(None);
+        }
+        self.fill(len)?;
+        let found = Found { position: self.position, header };
+        let from = self.start;
+        let batch = Batch { header, bytes: &self.buffer[from..from + len] };
+        if batch.check_crc().is_err() {
+            return Ok(None);
+        }
+        self.start += len;
+        self.position = found.end();
+        Ok(Some((found, &self.buffer[from..from + len])))
+    }
+
     /// A length that may itself be damage sizes no buffer: the CRC is taken block by block.
     fn check_large(&mut self, found: Found) -> io::Result<Option<Found>> {
         let mut at = self.position + CRC_FROM as u64;

@@ -1,5 +1,6 @@
 //! What a topic configures of its log (Kafka's topic-level names, in Rust's spelling).
 
+use logmill_protocol::compression::Compression;
 use std::time::Duration;
 
 /// `message.timestamp.type`.
@@ -36,11 +37,25 @@ pub struct LogConfig {
     pub timestamp_after_max_ms: Option<i64>,
     /// `file.delete.delay.ms`. Default 60 s.
     pub file_delete_delay: Duration,
-    /// `cleanup.policy` has `compact`: offsets may have gaps before the recovery point, so that recovery does not take them for damage. (Nothing
-    /// is compacted yet.) Default false.
+    /// `cleanup.policy` has `compact`: of each key only the newest record is kept. Default false.
     pub compact: bool,
-    /// Reserves blocks ahead of the log's end in steps (without changing the file's length), which saves metadata writes in syncs. Default true.
+    /// `min.cleanable.dirty.ratio`: share of dirty bytes above which a compacted log is compacted. Default 0.5.
+    pub min_cleanable_dirty_ratio: f64,
+    /// `min.compaction.lag.ms`. Default 0.
+    pub min_compaction_lag_ms: i64,
+    /// `max.compaction.lag.ms`. Default: no bound (`i64::MAX`).
+    pub max_compaction_lag_ms: i64,
+    /// `delete.retention.ms`: how long a tombstone stays after it was first compacted. Default 1 d.
+    pub delete_retention_ms: i64,
+    /// Blocks are reserved ahead of the log's end (without changing the file's length), which saves metadata writes in syncs: in steps, or with `preallocate`
+    /// a whole segment at once. Default false.
     pub preallocate: bool,
+    /// `flush.messages`: with page-cache durability, so many records at most stay without a sync. Default: no bound (`u64::MAX`).
+    pub flush_messages: u64,
+    /// `compression.type` with its level: what batches are stored in, if not as the producer sent them. For who appends.
+    pub compression: Option<(Compression, Option<i32>)>,
+    /// `min.insync.replicas`: what acks=all needs. For who appends. Default 1.
+    pub min_insync_replicas: i32,
 }
 
 impl Default for LogConfig {
@@ -59,7 +74,14 @@ impl Default for LogConfig {
             timestamp_after_max_ms: Some(3600 * 1000),
             file_delete_delay: Duration::from_secs(60),
             compact: false,
-            preallocate: true,
+            min_cleanable_dirty_ratio: 0.5,
+            min_compaction_lag_ms: 0,
+            max_compaction_lag_ms: i64::MAX,
+            delete_retention_ms: 24 * 3600 * 1000,
+            preallocate: false,
+            flush_messages: u64::MAX,
+            compression: None,
+            min_insync_replicas: 1,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod commit;
+mod compact;
 mod delete;
 mod open;
 
@@ -89,6 +90,7 @@ impl DataDir {
                 config,
                 recovery_point: stored.recovery_points.get(&key).copied(),
                 log_start: stored.log_starts.get(&key).copied(),
+                cleaned_to: stored.cleaner_offsets.get(&key).copied(),
                 fence: stored.fences.get(&key).copied(),
                 clean: self.was_clean,
             }
@@ -120,8 +122,9 @@ impl DataDir {
         let mut advanced = Vec::new();
         for log in self.logs() {
             log.expire_producers(now.saturating_sub(expiration));
+            let _one = log.begin_maintenance();
             match log.advance_by_retention(now) {
-                Ok(true) => advanced.push(log),
+                Ok(true) => advanced.push(Arc::clone(&log)),
                 Ok(false) => {}
                 Err(error) => tracing::warn!(log = log.name(), %error, "retention failed"),
             }
@@ -131,6 +134,7 @@ impl DataDir {
             match self.shared.write_log_starts() {
                 Ok(()) => {
                     for log in advanced {
+                        let _one = log.begin_maintenance();
                         match log.remove_below_start() {
                             Ok(count) => removed += count,
                             Err(error) => tracing::warn!(log = log.name(), %error, "cannot remove old segments"),
@@ -149,6 +153,8 @@ impl DataDir {
     pub fn close(&self) -> Result<(), OpenError> {
         let _one = self.changing.lock();
         let Some(_lock) = self.lock.lock().take() else { return Ok(()) };
+        self.shared.closing.begin();
+        let _no_compaction = self.shared.cleaning.lock();
         self.stop_committer();
         let logs = self.logs();
         for log in &logs {
@@ -193,6 +199,7 @@ impl DataDir {
 
 impl Drop for DataDir {
     fn drop(&mut self) {
+        self.shared.closing.begin();
         self.stop_committer();
         for log in self.logs() {
             log.begin_close();

@@ -1,4 +1,4 @@
-//! Kafka's log on disk: segments, indexes, producer state, recovery, group commit, retention.
+//! Kafka's log on disk: segments, indexes, producer state, recovery, group commit, retention, compaction.
 //!
 //! A [`DataDir`] holds partitions in Kafka's own layout; a [`Log`] is one of them. Appends go to the page cache under the
 //! partition's lock; one committer per data directory syncs whatever is dirty; the high watermark follows what is durable.
@@ -7,15 +7,17 @@
 //! - The high watermark never passes an offset whose bytes, file name and directory names are not durable (`Durability::Fsync`).
 //! - After a failed sync nothing past the last durable offset is acknowledged or, after a restart, believed.
 //! - Everything before the recovery point is durable, its index entries included: recovery reads only what is past it.
-//! - Segment files grow only; a position below the high watermark never changes its bytes.
+//! - Segment files grow only; a position below the high watermark never changes its bytes. Compaction replaces whole files; who reads an old one keeps it.
+//! - Offsets have gaps only where compaction made them, which is before the recovery point.
 //! - The log start is durable before anything below it goes; checkpoints speak only of logs that exist.
 //!
-//! Locks are taken in this order: `DataDir::changing`, `Log::maintenance`, `Shared::committing`, `Log::state`, `Log::segments`, a segment's
+//! Locks are taken in this order: `DataDir::changing`, `Shared::cleaning`, `Log::maintenance`, `Shared::committing`, `Log::state`, `Log::segments`, a segment's
 //! parts; `Shared::queue`, `Log::boundaries` and `Shared::space` are leaves. `Shared::stored` and `Shared::logs` are never held while a log's state is taken.
 
 mod api;
 mod batch_scan;
 mod checkpoint_file;
+mod cleaner;
 mod clock;
 mod commit_choice;
 mod config;
@@ -37,8 +39,8 @@ mod stats;
 mod tests;
 
 pub use api::{
-    ActiveProducer, AppendAs, Appended, DiskSpace, LogListener, Origin, PartitionDir, ReadLimit, ReadSlice,
-    StatsSnapshot, TimestampOffset, TopicId,
+    ActiveProducer, AppendAs, Appended, CleanerSnapshot, DiskSpace, LogListener, Origin, PartitionDir, ReadLimit,
+    ReadSlice, StatsSnapshot, TimestampOffset, TopicId,
 };
 pub use clock::{Clock, SystemClock};
 pub use config::{LogConfig, TimestampType};

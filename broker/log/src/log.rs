@@ -3,9 +3,11 @@
 mod append;
 mod checkpoint;
 mod commit;
+pub(crate) mod compaction;
 mod read;
 mod recovery;
 mod retention;
+mod swap;
 mod time;
 mod truncate;
 
@@ -21,7 +23,7 @@ use crate::{
     shared::Shared,
 };
 use logmill_disk::{Disk, DiskFile};
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use std::{
     path::Path,
     sync::{
@@ -47,6 +49,12 @@ pub struct Log {
     fenced_at: AtomicI64,
     /// As of the last written checkpoint (or recovery).
     recovery_point: AtomicI64,
+    /// As on disk; compaction stays before it.
+    written_recovery_point: AtomicI64,
+    /// Everything before it was compacted at least once.
+    cleaned_to: AtomicI64,
+    /// Compaction failed: not again before the next start.
+    uncleanable: AtomicBool,
     /// Whether a checkpoint would say something new.
     touched: AtomicBool,
     /// Ascending; the last is the active one. Never empty.
@@ -75,6 +83,8 @@ struct State {
     new_partition: bool,
     /// In the committer's queue.
     queued: bool,
+    /// With page-cache durability: records since the last sync that flush.messages asked for.
+    unflushed: u64,
     /// Counts truncations: a commit begun before one says nothing about what came after.
     truncations: u64,
     /// Blocks of the active segment reserved up to here.
@@ -117,6 +127,13 @@ impl Boundaries {
         if !self.ring.contains(&Some(boundary)) {
             self.ring[self.next] = Some(boundary);
             self.next = (self.next + 1) % self.ring.len();
+        }
+    }
+
+    /// Forgets those in segments that were replaced.
+    fn forget(&mut self, is_replaced: impl Fn(i64) -> bool) {
+        for known in &mut self.ring {
+            known.take_if(|known| is_replaced(known.segment));
         }
     }
 
@@ -214,6 +231,20 @@ impl Log {
         let mut all: Vec<_> = state.producers.iter().map(one).collect();
         all.sort_by_key(|producer| producer.id);
         all
+    }
+
+    /// Whether compaction of this log failed since the start.
+    pub fn is_uncleanable(&self) -> bool {
+        self.uncleanable.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_uncleanable(&self) {
+        self.uncleanable.store(true, Ordering::Release);
+    }
+
+    /// Waits for other maintenance of this log, and keeps it out until dropped.
+    pub(crate) fn begin_maintenance(&self) -> MutexGuard<'_, ()> {
+        self.maintenance.lock()
     }
 
     /// `<topic>-<partition>`, for messages.

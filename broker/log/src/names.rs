@@ -16,16 +16,32 @@ pub(crate) const PARTITION_METADATA: &str = "partition.metadata";
 pub(crate) const LEADER_EPOCHS: &str = "leader-epoch-checkpoint";
 pub(crate) const RECOVERY_POINTS: &str = "recovery-point-offset-checkpoint";
 pub(crate) const LOG_STARTS: &str = "log-start-offset-checkpoint";
+pub(crate) const CLEANER_OFFSETS: &str = "cleaner-offset-checkpoint";
 pub(crate) const HIGH_WATERMARKS: &str = "replication-offset-checkpoint";
 pub(crate) const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 pub(crate) const LOCK: &str = ".lock";
 pub(crate) const FENCES: &str = "fenced-offsets";
+
+/// Ends of the names of a compacted segment's files: being written, and decided to replace others.
+pub(crate) const CLEANED: &str = ".cleaned";
+pub(crate) const SWAP: &str = ".swap";
+pub(crate) const LOG_SWAP: &str = "log.swap";
 
 const DELETED: &str = "-delete";
 
 /// `<dir>/<20-digit offset>.<extension>`.
 pub(crate) fn segment_file(dir: &Path, base_offset: i64, extension: &str) -> PathBuf {
     dir.join(format!("{base_offset:020}.{extension}"))
+}
+
+/// `<dir>/<20-digit offset>.<extension>.cleaned`.
+pub(crate) fn cleaned_file(dir: &Path, base_offset: i64, extension: &str) -> PathBuf {
+    dir.join(format!("{base_offset:020}.{extension}{CLEANED}"))
+}
+
+/// `<dir>/<20-digit offset>.<extension>.swap`.
+pub(crate) fn swap_file(dir: &Path, base_offset: i64, extension: &str) -> PathBuf {
+    dir.join(format!("{base_offset:020}.{extension}{SWAP}"))
 }
 
 /// The offset and extension of a segment's or snapshot's file name.

@@ -49,6 +49,10 @@ pub struct Options {
     pub recovery_point_bytes: u64,
     /// Where the fences of failed syncs are recorded too, best on another device. Default: beside the data directory.
     pub fence_file: Option<PathBuf>,
+    /// Bytes for the map of keys that compaction builds (Kafka's log.cleaner.dedupe.buffer.size); only as long as it runs. Default 32 MiB.
+    pub compaction_memory: usize,
+    /// Bytes that compaction reads and writes per second (Kafka's log.cleaner.io.max.bytes.per.second); `None` without bound. Default `None`.
+    pub compaction_bytes_per_second: Option<u64>,
     /// `producer.id.expiration.ms`. Default 1 d.
     pub producer_expiration: Duration,
 }
@@ -64,6 +68,8 @@ impl Default for Options {
             clock: Arc::new(SystemClock::default()),
             recovery_point_bytes: 64 << 20,
             fence_file: None,
+            compaction_memory: 32 << 20,
+            compaction_bytes_per_second: None,
             producer_expiration: Duration::from_secs(24 * 3600),
         }
     }

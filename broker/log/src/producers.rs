@@ -140,6 +140,14 @@ impl Producer {
     }
 }
 
+/// Where a producer's last batch is, which compaction keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LastBatch {
+    /// Last offset of its last data batch; `None` if only a marker is known.
+    pub data: Option<i64>,
+    pub epoch: i16,
+}
+
 /// All producers of a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Producers {
@@ -167,6 +175,16 @@ impl Producers {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (i64, &Producer)> {
         self.by_id.iter().map(|(id, producer)| (*id, producer))
+    }
+
+    pub(crate) fn last_batches(&self) -> HashMap<i64, LastBatch> {
+        let last = |p: &Producer| LastBatch { data: p.last().map(|range| range.last_offset), epoch: p.epoch };
+        self.by_id.iter().map(|(id, producer)| (*id, last(producer))).collect()
+    }
+
+    /// Where the oldest open transaction begins.
+    pub(crate) fn first_open_transaction(&self) -> Option<i64> {
+        self.by_id.values().filter_map(|producer| producer.transaction_start).min()
     }
 
     pub(crate) fn len(&self) -> usize {

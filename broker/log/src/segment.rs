@@ -67,7 +67,8 @@ impl Indexes {
     /// Kafka's rule: an entry for the batch that begins more than the interval after the last one.
     pub(crate) fn add(&mut self, base_offset: i64, found: &Found, interval: u32) {
         let last_offset = found.header.last_offset();
-        if self.max_timestamp.is_none_or(|(max, _)| found.header.max_timestamp > max) {
+        // What compaction emptied has no record of that time any more.
+        if found.header.record_count > 0 && self.max_timestamp.is_none_or(|(max, _)| found.header.max_timestamp > max) {
             self.max_timestamp = Some((found.header.max_timestamp, last_offset));
         }
         if self.bytes_since_entry > u64::from(interval) {
@@ -90,6 +91,11 @@ impl Indexes {
         {
             self.times.push(TimeEntry { timestamp, relative });
         }
+    }
+
+    /// The bytes of both files, if nothing was flushed to them yet.
+    pub(crate) fn encode(&self) -> (Vec<u8>, Vec<u8>) {
+        (self.offsets.encode(), self.times.encode())
     }
 
     pub(crate) fn flush(&mut self, disk: &dyn Disk, dir: &Path, base_offset: i64) -> io::Result<()> {
@@ -242,6 +248,18 @@ impl Segment {
             ControlFlow::Continue(())
         })?;
         Ok(boundary)
+    }
+
+    /// Before the files of a sealed segment are replaced: keeps the log open and the indexes in memory, for those who still read it.
+    pub(crate) fn detach(&self, disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+        self.size(disk, dir)?;
+        let file = self.file(disk, dir)?;
+        self.with_indexes(disk, dir, |indexes| {
+            indexes.offsets.load(disk, dir, self.base_offset)?;
+            indexes.times.load(disk, dir, self.base_offset)
+        })?;
+        self.parts.lock().file = FileSlot::Held(file);
+        Ok(())
     }
 
     /// Removes the segment's files (and its producer snapshot); readers that hold the file go on. Nothing is synced.

@@ -3,6 +3,7 @@
 use crate::{
     Durability, Log, OpenError, Options,
     checkpoint_file::{Offsets, PartitionKey, print_offsets},
+    cleaner::pace::Closing,
     commit_choice::Costs,
     names,
     space::Space,
@@ -23,6 +24,7 @@ use std::{
 const RECOVERY_POINT: ReplaceSites = ReplaceSites { data: "recovery point data", dir: "recovery point directory" };
 const LOG_START: ReplaceSites = ReplaceSites { data: "log start data", dir: "log start directory" };
 const HIGH_WATERMARK: ReplaceSites = ReplaceSites { data: "high watermark data", dir: "high watermark directory" };
+const CLEANER_OFFSET: ReplaceSites = ReplaceSites { data: "cleaner offset data", dir: "cleaner offset directory" };
 const FENCE: ReplaceSites = ReplaceSites { data: "fence data", dir: "fence directory" };
 
 pub(crate) struct Shared {
@@ -39,6 +41,9 @@ pub(crate) struct Shared {
     /// Bytes appended since the last checkpoint.
     pub since_checkpoint: AtomicU64,
     pub stats: Stats,
+    /// One compaction at a time.
+    pub cleaning: Mutex<()>,
+    pub closing: Closing,
     pub space: Space,
 }
 
@@ -56,6 +61,7 @@ pub(crate) struct Stored {
     pub recovery_points: Offsets,
     pub log_starts: Offsets,
     pub fences: Offsets,
+    pub cleaner_offsets: Offsets,
 }
 
 impl Shared {
@@ -101,6 +107,11 @@ impl Shared {
         }
         self.replace(names::HIGH_WATERMARKS, &high_watermarks, HIGH_WATERMARK)?;
         self.replace(names::RECOVERY_POINTS, &stored.recovery_points, RECOVERY_POINT)?;
+        for log in self.all_logs() {
+            if let Some(offset) = stored.recovery_points.get(&log.key()) {
+                log.set_written_recovery_point(*offset);
+            }
+        }
         self.stats.recovery_points_written.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
@@ -116,6 +127,16 @@ impl Shared {
         self.replace(names::LOG_STARTS, &stored.log_starts, LOG_START)
     }
 
+    /// Durably writes `cleaner-offset-checkpoint`: up to where a log was compacted.
+    pub(crate) fn write_cleaner_offset(&self, key: PartitionKey, offset: i64) -> io::Result<()> {
+        let mut stored = self.stored.lock();
+        if stored.cleaner_offsets.get(&key) == Some(&offset) {
+            return Ok(());
+        }
+        stored.cleaner_offsets.insert(key, offset);
+        self.replace(names::CLEANER_OFFSETS, &stored.cleaner_offsets, CLEANER_OFFSET)
+    }
+
     /// Durably forgets what the checkpoints say of these logs, if anything.
     pub(crate) fn forget(&self, keys: &[PartitionKey]) -> io::Result<()> {
         let mut stored = self.stored.lock();
@@ -129,6 +150,9 @@ impl Shared {
         }
         if forget(&mut stored.log_starts) {
             self.replace(names::LOG_STARTS, &stored.log_starts, LOG_START)?;
+        }
+        if forget(&mut stored.cleaner_offsets) {
+            self.replace(names::CLEANER_OFFSETS, &stored.cleaner_offsets, CLEANER_OFFSET)?;
         }
         if forget(&mut stored.fences) {
             self.write_fences(&stored.fences);

@@ -4,7 +4,7 @@
 //! is rebuilt on recovery, so only checkpoints sync it.
 
 use crate::names;
-use logmill_disk::{Disk, DiskFile};
+use logmill_disk::{Disk, DiskFile, read_file};
 use std::{io, path::Path, sync::Arc};
 
 /// Entries gathered before they go to the file: a block of about 4 KiB.
@@ -95,6 +95,26 @@ impl<E: Entry> SparseIndex<E> {
         (self.in_file + self.buffer.len() as u64) * E::BYTES as u64
     }
 
+    /// The entries in memory, as the file has them.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.buffer.len() * E::BYTES);
+        self.buffer.iter().for_each(|entry| entry.encode(&mut bytes));
+        bytes
+    }
+
+    /// Takes the file's entries into memory; the file is not needed any more.
+    pub(crate) fn load(&mut self, disk: &dyn Disk, dir: &Path, base_offset: i64) -> io::Result<()> {
+        if self.in_file == 0 {
+            return Ok(());
+        }
+        let len = self.in_file * E::BYTES as u64;
+        let bytes = read_file(disk, &names::segment_file(dir, base_offset, E::EXTENSION), len)?;
+        let mut entries: Vec<E> = bytes.chunks_exact(E::BYTES).filter_map(E::decode).collect();
+        entries.append(&mut self.buffer);
+        (self.buffer, self.in_file) = (entries, 0);
+        Ok(())
+    }
+
     pub(crate) fn last(&self) -> Option<E> {
         self.last
     }
@@ -115,10 +135,7 @@ impl<E: Entry> SparseIndex<E> {
             return Ok(());
         }
         let file = disk.open(&path, true)?;
-        let mut bytes = Vec::with_capacity(self.buffer.len() * E::BYTES);
-        for entry in &self.buffer {
-            entry.encode(&mut bytes);
-        }
+        let bytes = self.encode();
         if !bytes.is_empty() {
             file.write_all_at(&bytes, self.in_file * E::BYTES as u64)?;
         }

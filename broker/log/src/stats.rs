@@ -1,6 +1,9 @@
 //! Counters of a data directory.
 
+mod cleaner;
+
 use crate::StatsSnapshot;
+use cleaner::CleanerStats;
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
     time::Duration,
@@ -18,6 +21,7 @@ pub(crate) struct Stats {
     pub appended_bytes: AtomicU64,
     pub fenced_partitions: AtomicU64,
     pub recovery_points_written: AtomicU64,
+    pub cleaner: CleanerStats,
 }
 
 impl Stats {
@@ -43,6 +47,7 @@ impl Stats {
             appended_bytes: get(&self.appended_bytes),
             fenced_partitions: get(&self.fenced_partitions),
             recovery_points_written: get(&self.recovery_points_written),
+            cleaner: self.cleaner.snapshot(),
         }
     }
 }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod appending;
+mod compaction;
+mod compaction_crash;
 mod crash;
 mod failing;
 mod fixture;

@@ -51,10 +51,15 @@ impl Compression {
     }
 
     pub fn compress(self, data: &[u8]) -> Result<Vec<u8>, CompressionError> {
+        self.compress_with(data, None)
+    }
+
+    /// At a level of gzip (0 to 9) or zstd; `None` for the codec's own, which the others always take.
+    pub fn compress_with(self, data: &[u8], level: Option<i32>) -> Result<Vec<u8>, CompressionError> {
         match self {
             Compression::None => Ok(data.to_vec()),
             Compression::Gzip => {
-                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+                let mut encoder = flate2::write::GzEncoder::new(Vec::new(), gzip_level(level));
                 encoder.write_all(data).and_then(|()| encoder.finish()).map_err(|error| self.corrupt(error))
             }
             Compression::Snappy => snappy::compress(data),
@@ -66,7 +71,9 @@ impl Compression {
                 encoder.write_all(data).map_err(|error| self.corrupt(error))?;
                 encoder.finish().map_err(|error| self.corrupt(error))
             }
-            Compression::Zstd => zstd::stream::encode_all(data, 3).map_err(|error| self.corrupt(error)),
+            Compression::Zstd => {
+                zstd::stream::encode_all(data, level.unwrap_or(3)).map_err(|error| self.corrupt(error))
+            }
         }
     }
 
@@ -108,6 +115,14 @@ impl Compression {
 impl fmt::Display for Compression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// A negative level is gzip's own.
+fn gzip_level(level: Option<i32>) -> flate2::Compression {
+    match level.and_then(|level| u32::try_from(level).ok()) {
+        Some(level) => flate2::Compression::new(level.min(9)),
+        None => flate2::Compression::default(),
     }
 }
 

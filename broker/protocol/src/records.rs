@@ -1,4 +1,4 @@
-//! Record batches (magic 2): headers, the checks a broker makes, edits in place, records, and building batches.
+//! Record batches (magic 2): headers, the checks a broker makes, edits in place, records, and building batches; message sets (magic 0 and 1) are converted.
 //!
 //! On the wire and on disk alike: base offset@0 (8) · batch length@8 (4) · leader epoch@12 (4) · magic@16 (1) ·
 //! crc@17 (4, CRC-32C from byte 21) · attributes@21 (2) · last offset delta@23 (4) · base timestamp@27 (8) · max
@@ -10,7 +10,10 @@ mod builder;
 mod check;
 mod edit;
 mod error;
+mod keys;
+mod legacy;
 mod record;
+mod retain;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +22,8 @@ pub use builder::{BatchBuilder, NewRecord};
 pub use check::{ProduceLimits, check_client_batch, check_produce};
 pub use edit::{assign_offsets, set_log_append_time};
 pub use error::BatchError;
+pub use keys::without_key;
+pub use legacy::{DownConverter, is_message_set, up_convert};
 pub use record::{Header, Headers, Record, Records};
 
 /// Bytes of a batch's header.

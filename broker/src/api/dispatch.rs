@@ -23,10 +23,8 @@ const fn served(key: ApiKey, min: i16, max: i16) -> Served {
 
 /// In the order of their numbers.
 pub(crate) const SERVED: &[Served] = &[
-    // From 0 on, since librdkafka stops compressing otherwise; message sets of before Kafka 0.11 are refused one by one.
     served(ApiKey::Produce, 0, 13),
-    // Versions below 4 would need records in the older formats.
-    served(ApiKey::Fetch, 4, 18),
+    served(ApiKey::Fetch, 0, 18),
     served(ApiKey::ListOffsets, 0, 11),
     served(ApiKey::Metadata, 0, 13),
     // Version 10 of OffsetCommit and OffsetFetch names topics by id.

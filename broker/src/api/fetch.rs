@@ -1,7 +1,9 @@
 //! Fetch (1): record batches straight from the segments, waiting for more where there is too little.
 //!
-//! Versions 4-18; topics by name up to 12, by id from 13. No fetch sessions (KIP-227): every answer has session id 0, so clients send the
-//! full list each time. The wait is ended by the high watermark, never by polling.
+//! Versions 0-18; topics by name up to 12, by id from 13. Versions 0 and 1 get messages of magic 0, 2 and 3 of magic 1, converted from the batches; later ones
+//! get what the segment holds. From 7 on there are fetch sessions (KIP-227). The wait is ended by the high watermark, never by polling.
+
+mod down_convert;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -19,19 +21,19 @@ use tokio::{
 use super::request::{Outcome, Refused, Request, Response};
 use crate::{
     broker::Broker,
-    partition::{error::PartitionError, replica::Partition},
+    partition::{
+        error::PartitionError,
+        fetch_sessions::{Answer, Plan},
+        replica::Partition,
+    },
 };
 
 /// The most one response carries, as Kafka's fetch.max.bytes of the broker, except that a first batch is always whole.
 const MAX_RESPONSE_BYTES: i32 = 55 << 20;
 
-struct Topic {
-    name: String,
-    id: Uuid,
-    wanted: Vec<Wanted>,
-}
-
 struct Wanted {
+    topic: String,
+    id: Uuid,
     request: FetchPartition,
     partition: Result<Arc<Partition>, PartitionError>,
 }
@@ -42,32 +44,83 @@ struct Found {
     high_watermark: i64,
     log_start_offset: i64,
     slice: Option<ReadSlice>,
+    /// Instead of the slice, for old versions.
+    converted: Option<Vec<u8>>,
 }
 
 pub(crate) async fn handle(broker: &Arc<Broker>, request: Request) -> Result<Outcome, Refused> {
     let decoded: FetchRequest<'_> = request.decode()?;
-    if decoded.session_id != 0 && decoded.session_epoch > 0 {
-        let error_code = ErrorCode::FetchSessionIdNotFound;
-        return request.reply(&FetchResponse { error_code, ..Default::default() });
-    }
-    let topics = resolve(broker, &decoded, request.version).await;
+    let since_start = broker.clock.monotonic().saturating_duration_since(broker.started);
+    let plan = match broker.fetch_sessions.begin(&decoded, request.version, since_start, new_session_id) {
+        Ok(plan) => plan,
+        Err(error_code) => return request.reply(&FetchResponse { error_code, ..Default::default() }),
+    };
+    let wanted = resolve(broker, &plan, request.version).await;
     let wait = Duration::from_millis(u64::try_from(decoded.max_wait_ms).unwrap_or(0));
     let deadline = broker.clock.monotonic() + wait;
     let min_bytes = u64::try_from(decoded.min_bytes).unwrap_or(0);
     let max_bytes = u64::try_from(decoded.max_bytes.min(MAX_RESPONSE_BYTES)).unwrap_or(0);
-    let found = loop {
+    let mut found = loop {
         let wake = Arc::new(Notify::new());
         // Registered before looking, so that nothing is missed in between.
-        let _registrations: Vec<_> = if wait.is_zero() { Vec::new() } else { register(&topics, &wake) };
-        let (found, bytes, any_error) = look(&topics, max_bytes);
-        if bytes >= min_bytes || any_error || wait.is_zero() || !has_partitions(&topics) {
+        let _registrations: Vec<_> = if wait.is_zero() { Vec::new() } else { register(&wanted, &wake) };
+        let (found, bytes, any_error) = look(&wanted, max_bytes);
+        if bytes >= min_bytes || any_error || wait.is_zero() || wanted.is_empty() {
             break found;
         }
         if !woken(broker, &wake, deadline).await {
-            break look(&topics, max_bytes).0;
+            break look(&wanted, max_bytes).0;
         }
     };
-    respond(&request, topics, found, decoded.isolation_level == 1)
+    if let Some(magic) = down_convert::magic_of(request.version) {
+        for (wanted, found) in wanted.iter().zip(&mut found) {
+            convert(wanted, found, magic, broker.settings.max_decompressed).await;
+        }
+    }
+    let answers: Vec<_> = found.iter().map(Found::answer).collect();
+    let told = broker.fetch_sessions.finish(&plan, &answers);
+    respond(&request, plan.session_id, wanted, found, &told, decoded.isolation_level == 1)
+}
+
+fn new_session_id() -> i32 {
+    // 31 random bits.
+    let (bits, _) = uuid::Uuid::new_v4().as_u64_pair();
+    i32::try_from(bits >> 33).unwrap_or(1)
+}
+
+impl Found {
+    fn failed(error: ErrorCode) -> Self {
+        Self { error, high_watermark: -1, log_start_offset: -1, slice: None, converted: None }
+    }
+
+    fn answer(&self) -> Answer {
+        Answer {
+            failed: !self.error.is_none(),
+            has_records: self.slice.is_some() || self.converted.is_some(),
+            high_watermark: self.high_watermark,
+            log_start_offset: self.log_start_offset,
+        }
+    }
+}
+
+/// Puts messages of an old format in the place of a slice.
+async fn convert(wanted: &Wanted, found: &mut Found, magic: i8, max_decompressed: usize) {
+    let (Some(slice), Ok(partition)) = (found.slice.take(), &wanted.partition) else { return };
+    let Some(log) = partition.opened().cloned() else { return };
+    let from = wanted.request.fetch_offset;
+    let max_bytes = usize::try_from(wanted.request.partition_max_bytes.min(MAX_RESPONSE_BYTES)).unwrap_or(0);
+    let converting = tokio::task::spawn_blocking(move || {
+        down_convert::messages(&log, slice, from, magic, max_bytes, max_decompressed)
+    });
+    let converted = converting.await.unwrap_or_else(|e| Err(PartitionError::Internal(e.to_string().into())));
+    match converted {
+        Ok(messages) => found.converted = (!messages.is_empty()).then_some(messages),
+        Err(error) => {
+            let topic = &partition.topic().name;
+            tracing::warn!(%topic, partition = partition.index(), %error, "records cannot be converted for an old client");
+            *found = Found::failed(error.code());
+        }
+    }
 }
 
 /// Whether it was worth waiting: `false` once the time is up or the broker stops.
@@ -78,33 +131,25 @@ async fn woken(broker: &Broker, wake: &Notify, deadline: Instant) -> bool {
     }
 }
 
-fn has_partitions(topics: &[Topic]) -> bool {
-    topics.iter().any(|topic| !topic.wanted.is_empty())
-}
-
-async fn resolve(broker: &Broker, request: &FetchRequest<'_>, version: i16) -> Vec<Topic> {
-    let mut topics = Vec::with_capacity(request.topics.len());
-    for topic in &request.topics {
-        let mut wanted = Vec::with_capacity(topic.partitions.len());
-        for asked in &topic.partitions {
-            let partition = if version >= 13 {
-                broker.partitions.get_by_id(uuid::Uuid::from_bytes(topic.topic_id), asked.partition)
-            } else {
-                broker.partitions.get(topic.topic, asked.partition)
-            };
-            let partition = match partition {
-                Ok(partition) => partition.log().await.map(|_| ()).map(|()| partition),
-                Err(error) => Err(error),
-            };
-            wanted.push(Wanted { request: asked.clone(), partition });
-        }
-        topics.push(Topic { name: topic.topic.to_owned(), id: topic.topic_id, wanted });
+async fn resolve(broker: &Broker, plan: &Plan, version: i16) -> Vec<Wanted> {
+    let mut all = Vec::with_capacity(plan.wanted.len());
+    for (key, asked) in &plan.wanted {
+        let partition = if version >= 13 {
+            broker.partitions.get_by_id(uuid::Uuid::from_bytes(key.id), key.partition)
+        } else {
+            broker.partitions.get(&key.topic, key.partition)
+        };
+        let partition = match partition {
+            Ok(partition) => partition.log().await.map(|_| ()).map(|()| partition),
+            Err(error) => Err(error),
+        };
+        all.push(Wanted { topic: key.topic.clone(), id: key.id, request: asked.clone(), partition });
     }
-    topics
+    all
 }
 
-fn register(topics: &[Topic], wake: &Arc<Notify>) -> Vec<crate::partition::waiters::Registration> {
-    let partitions = topics.iter().flat_map(|topic| &topic.wanted).filter_map(|wanted| wanted.partition.as_ref().ok());
+fn register(wanted: &[Wanted], wake: &Arc<Notify>) -> Vec<crate::partition::waiters::Registration> {
+    let partitions = wanted.iter().filter_map(|wanted| wanted.partition.as_ref().ok());
     partitions
         .map(|partition| {
             let high_watermark = partition.opened().map_or(0, |log| log.high_watermark());
@@ -114,9 +159,9 @@ fn register(topics: &[Topic], wake: &Arc<Notify>) -> Vec<crate::partition::waite
 }
 
 /// Everything that can be read now, its bytes, and whether a partition has an error.
-fn look(topics: &[Topic], max_bytes: u64) -> (Vec<Found>, u64, bool) {
+fn look(wanted: &[Wanted], max_bytes: u64) -> (Vec<Found>, u64, bool) {
     let (mut all, mut bytes, mut any_error) = (Vec::new(), 0, false);
-    for wanted in topics.iter().flat_map(|topic| &topic.wanted) {
+    for wanted in wanted {
         let left = max_bytes.saturating_sub(bytes);
         let found = look_at(wanted, left, bytes == 0);
         any_error |= !found.error.is_none();
@@ -127,7 +172,7 @@ fn look(topics: &[Topic], max_bytes: u64) -> (Vec<Found>, u64, bool) {
 }
 
 fn look_at(wanted: &Wanted, left: u64, first: bool) -> Found {
-    let failed = |error: ErrorCode| Found { error, high_watermark: -1, log_start_offset: -1, slice: None };
+    let failed = Found::failed;
     let partition = match &wanted.partition {
         Ok(partition) => partition,
         Err(error) => return failed(error.code()),
@@ -145,7 +190,7 @@ fn look_at(wanted: &Wanted, left: u64, first: bool) -> Found {
     match log.read(asked.fetch_offset, max, ReadLimit::HighWatermark, first) {
         Ok(slice) => {
             let log_start_offset = log.log_start_offset();
-            Found { error: ErrorCode::None, high_watermark, log_start_offset, slice }
+            Found { error: ErrorCode::None, high_watermark, log_start_offset, slice, converted: None }
         }
         Err(error) => {
             let error = PartitionError::from(error);
@@ -157,39 +202,51 @@ fn look_at(wanted: &Wanted, left: u64, first: bool) -> Found {
     }
 }
 
-fn respond(request: &Request, topics: Vec<Topic>, found: Vec<Found>, read_committed: bool) -> Result<Outcome, Refused> {
-    let mut found = found.into_iter();
+/// `told`: which partitions the answer names.
+fn respond(
+    request: &Request,
+    session_id: i32,
+    wanted: Vec<Wanted>,
+    found: Vec<Found>,
+    told: &[bool],
+    read_committed: bool,
+) -> Result<Outcome, Refused> {
     let mut slices = Vec::new();
-    let mut response = FetchResponse::default();
-    for topic in topics {
-        let mut partitions = Vec::with_capacity(topic.wanted.len());
-        let mut bytes_out = 0;
-        for (wanted, found) in topic.wanted.iter().zip(found.by_ref()) {
-            let records = match found.slice {
-                Some(slice) => {
-                    bytes_out += slice.len;
-                    let len = u32::try_from(slice.len).unwrap_or(u32::MAX);
-                    slices.push(slice);
-                    RecordsOut::Hole { len }
-                }
-                None => RecordsOut::Empty,
-            };
-            partitions.push(PartitionData {
-                partition_index: wanted.request.partition,
-                error_code: found.error,
-                high_watermark: found.high_watermark,
-                last_stable_offset: found.high_watermark,
-                log_start_offset: found.log_start_offset,
-                aborted_transactions: read_committed.then(Vec::new),
-                records,
-                ..Default::default()
-            });
+    let mut response = FetchResponse { session_id, ..Default::default() };
+    for ((wanted, found), _) in wanted.into_iter().zip(found).zip(told).filter(|(_, told)| **told) {
+        let (records, bytes) = match (found.slice, found.converted) {
+            (_, Some(messages)) => {
+                let bytes = messages.len() as u64;
+                (RecordsOut::Bytes(Cow::Owned(messages)), bytes)
+            }
+            (Some(slice), None) => {
+                let bytes = slice.len;
+                slices.push(slice);
+                (RecordsOut::Hole { len: u32::try_from(bytes).unwrap_or(u32::MAX) }, bytes)
+            }
+            (None, None) => (RecordsOut::Empty, 0),
+        };
+        if let Ok(partition) = &wanted.partition {
+            partition.metrics.bytes_out.inc_by(bytes);
         }
-        if let Some(partition) = topic.wanted.iter().find_map(|wanted| wanted.partition.as_ref().ok()) {
-            partition.metrics.bytes_out.inc_by(bytes_out);
+        let data = PartitionData {
+            partition_index: wanted.request.partition,
+            error_code: found.error,
+            high_watermark: found.high_watermark,
+            last_stable_offset: found.high_watermark,
+            log_start_offset: found.log_start_offset,
+            aborted_transactions: read_committed.then(Vec::new),
+            records,
+            ..Default::default()
+        };
+        match response.responses.last_mut() {
+            Some(last) if last.topic == wanted.topic && last.topic_id == wanted.id => last.partitions.push(data),
+            _ => response.responses.push(FetchableTopicResponse {
+                topic: Cow::Owned(wanted.topic),
+                topic_id: wanted.id,
+                partitions: vec![data],
+            }),
         }
-        let (topic, topic_id) = (Cow::Owned(topic.name), topic.id);
-        response.responses.push(FetchableTopicResponse { topic, topic_id, partitions });
     }
     let frame = request.responder().response(&response)?.frame;
     Ok(Outcome::Now(Response { frame, slices }))

@@ -1,6 +1,6 @@
 //! Produce (0): appends batches as they came and answers once they are on disk.
 //!
-//! Versions 0-13. Message sets of before Kafka 0.11 are refused partition by partition. acks=1 waits for the disk like acks=all: an
+//! Versions 0-13. Message sets of before Kafka 0.11 (versions 0 to 2) are converted. acks=1 waits for the disk like acks=all: an
 //! acknowledged record is never lost. While one request waits for its commit, the connection's next ones are appended.
 
 use std::{borrow::Cow, ops::Range, sync::Arc, time::Duration};
@@ -9,21 +9,25 @@ use logmill_log::{Log, Origin};
 use logmill_protocol::{
     ErrorCode, Uuid,
     messages::produce::{
-        PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceResponse,
+        BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
+        TopicProduceResponse,
     },
-    records::{BatchError, ProduceLimits, check_produce},
 };
 
 use super::request::{Outcome, Refused, Request, Responder, Response};
 use crate::{
     broker::Broker,
-    partition::{error::PartitionError, replica::Partition},
+    partition::{
+        error::PartitionError,
+        incoming::{Incoming, Rejected, Rules, check},
+        replica::Partition,
+    },
 };
 
 /// What became of one partition's records so far.
 struct Item {
     index: i32,
-    result: Result<Pending, (ErrorCode, String)>,
+    result: Result<Pending, Rejected>,
 }
 
 /// Appended, waiting for the disk.
@@ -60,9 +64,9 @@ pub(crate) async fn handle(broker: &Arc<Broker>, mut request: Request) -> Result
         })
         .collect();
     let refused = if !(-1..=1).contains(&acks) {
-        Some((ErrorCode::InvalidRequiredAcks, format!("acks is {acks}, expected -1, 0 or 1")))
+        Some(Rejected::new(ErrorCode::InvalidRequiredAcks, format!("acks is {acks}, expected -1, 0 or 1")))
     } else if transactional {
-        Some((ErrorCode::TransactionalIdAuthorizationFailed, "this broker has no transactions".to_owned()))
+        Some(Rejected::new(ErrorCode::TransactionalIdAuthorizationFailed, "this broker has no transactions"))
     } else {
         None
     };
@@ -72,7 +76,7 @@ pub(crate) async fn handle(broker: &Arc<Broker>, mut request: Request) -> Result
         for (index, range) in plan.partitions {
             let result = match &refused {
                 Some(refused) => Err(refused.clone()),
-                None => append(broker, &mut request, &mut topic, index, range).await,
+                None => append(broker, &mut request, &mut topic, index, range, acks).await,
             };
             topic.items.push(Item { index, result });
         }
@@ -85,7 +89,7 @@ pub(crate) async fn handle(broker: &Arc<Broker>, mut request: Request) -> Result
         let failed = topics.iter().flat_map(|topic| &topic.items).find_map(|item| item.result.as_ref().err());
         return match failed {
             // The only way to tell the client that something is wrong, as Kafka does.
-            Some((code, message)) => Err(Refused::AcksZeroFailed(format!("{code}: {message}"))),
+            Some(rejected) => Err(Refused::AcksZeroFailed(format!("{}: {}", rejected.code, rejected.message))),
             None => Ok(Outcome::Nothing),
         };
     }
@@ -104,7 +108,8 @@ async fn append(
     topic: &mut Topic,
     index: i32,
     range: Option<Range<usize>>,
-) -> Result<Pending, (ErrorCode, String)> {
+    acks: i16,
+) -> Result<Pending, Rejected> {
     let by_id = request.version >= 13;
     let partition = if by_id {
         broker.partitions.get_by_id(uuid::Uuid::from_bytes(topic.id), index)
@@ -116,32 +121,37 @@ async fn append(
         topic.name = partition.topic().name.to_string();
     }
     if partition.topic().is_internal() {
-        return Err((ErrorCode::InvalidTopicException, format!("topic '{}' is the broker's own", topic.name)));
+        let text = format!("topic '{}' is the broker's own", topic.name);
+        return Err(Rejected::new(ErrorCode::InvalidTopicException, text));
     }
     let log = partition.log().await.map_err(told)?.clone();
-    let version = request.version;
-    let records = range.and_then(|range| request.frame.get_mut(range)).unwrap_or_default();
-    let limits = ProduceLimits { version, max_message_bytes: partition.config().max_message_bytes as usize };
-    let batch = check_produce(records, limits).map_err(|error| (code_of(&error), error.to_string()))?;
-    if batch.header.attributes.is_transactional() {
-        return Err((ErrorCode::InvalidTxnState, "this broker has no transactions".to_owned()));
+    let config = partition.config();
+    if acks == -1 && config.min_insync_replicas > 1 {
+        let text = format!("1 replica is in sync, min.insync.replicas is {}", config.min_insync_replicas);
+        return Err(Rejected::new(ErrorCode::NotEnoughReplicas, text));
     }
-    let (count, bytes) = (batch.header.record_count, records.len());
+    let rules = Rules {
+        version: request.version,
+        topic: &topic.name,
+        partition: index,
+        config: &config,
+        max_decompressed: broker.settings.max_decompressed,
+    };
+    let records = range.and_then(|range| request.frame.get_mut(range)).unwrap_or_default();
+    let Incoming { header, mut replaced } = check(records, &rules)?;
+    if header.attributes.is_transactional() {
+        return Err(Rejected::new(ErrorCode::InvalidTxnState, "this broker has no transactions"));
+    }
+    let records = replaced.as_deref_mut().unwrap_or(records);
+    let (count, bytes) = (header.record_count, records.len());
     let appended = partition.append(&log, records, Origin::Client).map_err(told)?;
     partition.metrics.bytes_in.inc_by(bytes as u64);
     partition.metrics.messages_in.inc_by(u64::try_from(count).unwrap_or(0));
     Ok(Pending { partition, log, appended })
 }
 
-fn code_of(error: &BatchError) -> ErrorCode {
-    match error {
-        BatchError::OldMagic(_) => ErrorCode::UnsupportedForMessageFormat,
-        error => error.error_code(),
-    }
-}
-
-fn told(error: PartitionError) -> (ErrorCode, String) {
-    (error.code(), error.to_string())
+fn told(error: PartitionError) -> Rejected {
+    Rejected::new(error.code(), error.to_string())
 }
 
 async fn answer(topics: Vec<Topic>, timeout: Duration, responder: Responder) -> Result<Response, Refused> {
@@ -173,11 +183,19 @@ async fn settle(item: Item, timeout: Duration) -> PartitionProduceResponse<'stat
             log_start_offset: appended.log_start_offset,
             ..Default::default()
         },
-        Err((error_code, message)) => PartitionProduceResponse {
+        Err(rejected) => PartitionProduceResponse {
             index: item.index,
-            error_code,
+            error_code: rejected.code,
             base_offset: -1,
-            error_message: Some(Cow::Owned(message)),
+            record_errors: rejected
+                .records
+                .iter()
+                .map(|index| BatchIndexAndErrorMessage {
+                    batch_index: *index,
+                    batch_index_error_message: Some(Cow::Owned(rejected.message.clone())),
+                })
+                .collect(),
+            error_message: Some(Cow::Owned(rejected.message)),
             ..Default::default()
         },
     }

@@ -6,6 +6,7 @@ mod table;
 use std::{collections::BTreeMap, time::Duration};
 
 use logmill_log::{LogConfig, TimestampType};
+use logmill_protocol::compression::Compression;
 
 pub(crate) use table::{DEFINITIONS, Definition};
 
@@ -81,14 +82,17 @@ impl Defaults {
             value.parse().or_else(|_| definition.default.parse()).unwrap_or(0)
         };
         let text = |name: &str| definition(name).map_or("", |definition| self.effective(&topic.config, definition).0);
-        // Without compaction a compacted topic simply keeps everything.
         let deletes = text("cleanup.policy").split(',').any(|policy| policy.trim() == "delete");
         let limit = |value: i64| u64::try_from(value).ok();
         let size = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
         let bound = |value: i64| (value != i64::MAX).then_some(value);
+        let compact = text("cleanup.policy").split(',').any(|policy| policy.trim() == "compact");
+        // Nothing is compacted before its segment is closed.
+        let roll_ms = if compact { long("max.compaction.lag.ms") } else { i64::MAX };
+        let level = |name: &str| i32::try_from(long(name)).ok();
         LogConfig {
             segment_bytes: size(long("segment.bytes")).min(i32::MAX as u32),
-            segment_ms: long("segment.ms"),
+            segment_ms: long("segment.ms").min(roll_ms),
             retention_ms: if deletes {
                 limit(long("retention.ms")).and_then(|ms| i64::try_from(ms).ok())
             } else {
@@ -105,8 +109,22 @@ impl Defaults {
             timestamp_before_max_ms: bound(long("message.timestamp.before.max.ms")),
             timestamp_after_max_ms: bound(long("message.timestamp.after.max.ms")),
             file_delete_delay: Duration::from_millis(limit(long("file.delete.delay.ms")).unwrap_or(60_000)),
-            compact: text("cleanup.policy").split(',').any(|policy| policy.trim() == "compact"),
-            preallocate: true,
+            compact,
+            min_cleanable_dirty_ratio: text("min.cleanable.dirty.ratio").trim().parse().unwrap_or(0.5),
+            min_compaction_lag_ms: long("min.compaction.lag.ms"),
+            max_compaction_lag_ms: long("max.compaction.lag.ms"),
+            delete_retention_ms: long("delete.retention.ms"),
+            preallocate: text("preallocate") == "true",
+            flush_messages: u64::try_from(long("flush.messages")).unwrap_or(u64::MAX),
+            compression: match text("compression.type") {
+                "uncompressed" => Some((Compression::None, None)),
+                "gzip" => Some((Compression::Gzip, level("compression.gzip.level"))),
+                "snappy" => Some((Compression::Snappy, None)),
+                "lz4" => Some((Compression::Lz4, None)),
+                "zstd" => Some((Compression::Zstd, level("compression.zstd.level"))),
+                _ => None,
+            },
+            min_insync_replicas: i32::try_from(long("min.insync.replicas")).unwrap_or(1),
         }
     }
 }
@@ -175,6 +193,28 @@ mod tests {
         );
         assert_eq!(config.max_message_bytes, 1_048_588);
         assert!(Defaults::new(&BTreeMap::from([("x".to_owned(), "1".to_owned())]), Duration::ZERO).is_err());
+    }
+
+    #[test]
+    fn what_the_log_is_told() {
+        let defaults = Defaults::new(&BTreeMap::new(), Duration::from_secs(60)).unwrap();
+        let plain = defaults.log_config(&topic(&[]));
+        assert_eq!((plain.compact, plain.preallocate, plain.compression), (false, false, None));
+        assert_eq!((plain.flush_messages, plain.min_insync_replicas), (i64::MAX as u64, 1));
+        let config = defaults.log_config(&topic(&[
+            ("cleanup.policy", "compact"),
+            ("max.compaction.lag.ms", "5000"),
+            ("min.cleanable.dirty.ratio", "0.1"),
+            ("delete.retention.ms", "7"),
+            ("compression.type", "gzip"),
+            ("compression.gzip.level", "9"),
+            ("preallocate", "true"),
+            ("min.insync.replicas", "2"),
+        ]));
+        assert!(config.compact && config.preallocate);
+        assert_eq!((config.segment_ms, config.max_compaction_lag_ms, config.delete_retention_ms), (5000, 5000, 7));
+        assert_eq!((config.min_cleanable_dirty_ratio, config.min_insync_replicas), (0.1, 2));
+        assert_eq!(config.compression, Some((Compression::Gzip, Some(9))));
     }
 
     #[test]

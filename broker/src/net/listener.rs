@@ -9,7 +9,11 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use super::{connection, frame::MemoryBudget};
+use super::{
+    connection,
+    frame::MemoryBudget,
+    per_address::{PerAddress, Share},
+};
 use crate::{api::request::Connection, broker::Broker, error::Error};
 
 /// A listening socket with what clients are told about it.
@@ -43,6 +47,7 @@ pub(crate) struct Shared {
     pub(crate) broker: Arc<Broker>,
     pub(crate) budget: MemoryBudget,
     pub(crate) connections: Arc<Semaphore>,
+    pub(crate) per_address: Arc<PerAddress>,
     pub(crate) tasks: TaskTracker,
 }
 
@@ -71,14 +76,18 @@ fn welcome(stream: TcpStream, peer: SocketAddr, advertise: &Advertise, shared: &
         metrics.refused.with_label_values(&["too_many_connections"]).inc();
         return;
     };
+    let Some(share) = shared.per_address.enter(peer.ip().to_canonical()) else {
+        metrics.refused.with_label_values(&["too_many_connections_of_address"]).inc();
+        return;
+    };
     let Ok(local) = stream.local_addr() else { return };
     drop(stream.set_nodelay(true));
     metrics.connections_total.inc();
     let connection = Arc::new(Connection { peer, local, advertise: advertise.clone() });
-    shared.tasks.spawn(one(stream, connection, shared.clone(), place));
+    shared.tasks.spawn(one(stream, connection, shared.clone(), (place, share)));
 }
 
-async fn one(stream: TcpStream, connection: Arc<Connection>, shared: Shared, _place: OwnedSemaphorePermit) {
+async fn one(stream: TcpStream, connection: Arc<Connection>, shared: Shared, _places: (OwnedSemaphorePermit, Share)) {
     let open = shared.broker.metrics.connections.clone();
     open.inc();
     connection::serve(shared.broker.clone(), stream, connection, shared.budget.clone()).await;

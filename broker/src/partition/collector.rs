@@ -1,5 +1,7 @@
 //! What the data directory counts, read when the metrics are scraped.
 
+mod cleaner;
+
 use std::{
     collections::BTreeMap,
     sync::{Arc, Weak},
@@ -30,6 +32,7 @@ struct LogCollector {
 
 /// Registers the metrics of a data directory.
 pub(crate) fn register(registry: &Registry, data_dir: &Arc<DataDir>) -> Result<(), prometheus::Error> {
+    registry.register(Box::new(cleaner::CleanerCollector::new(data_dir)?))?;
     registry.register(Box::new(LogCollector {
         data_dir: Arc::downgrade(data_dir),
         commits: IntCounter::new("logmill_broker_commits_total", "Group commits: syncs of all that was dirty")?,

@@ -149,7 +149,7 @@ async fn bad_batches_are_refused_by_kafkas_codes() {
     assert_eq!(client.produce("t", 0, &twice).await, Err(ErrorCode::InvalidRecord));
     let mut old = batch(&["a"]);
     old[16] = 1;
-    assert_eq!(client.produce("t", 0, &old).await, Err(ErrorCode::UnsupportedForMessageFormat));
+    assert_eq!(client.produce("t", 0, &old).await, Err(ErrorCode::InvalidRecord));
     let large = "x".repeat(1_100_000);
     assert_eq!(client.produce("t", 0, &batch(&[&large])).await, Err(ErrorCode::MessageTooLarge));
     assert_eq!(client.produce("t", 0, &[]).await, Err(ErrorCode::InvalidRecord));

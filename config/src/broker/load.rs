@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Advertise, BrokerConfig, Durability, GroupCommit, Limits, Listener, TopicDefaults};
+use super::{Advertise, BrokerConfig, Compaction, Durability, GroupCommit, Limits, Listener, TopicDefaults};
 use crate::{
     file::{self, Checked},
     problem::Errors,
@@ -72,6 +72,7 @@ fn build(root: &mut Section) -> BrokerConfig {
         }),
         topics: topics(root),
         limits: limits(root),
+        compaction: compaction(root),
         free_space_reserve: root.or("free_space_reserve", 256 * MIB, |v| v.size(0, 1 << 50)),
         metrics: root.or("metrics", ([127, 0, 0, 1], 9602).into(), Value::socket),
         shutdown_timeout: root.or("shutdown_timeout", 8 * SECOND, |v| v.duration(SECOND / 10, 600 * SECOND)),
@@ -123,11 +124,27 @@ fn topics(root: &mut Section) -> TopicDefaults {
     })
 }
 
+fn compaction(root: &mut Section) -> Compaction {
+    let default = Compaction { memory: 32 * MIB, bytes_per_second: 64 * MIB, interval: 15 * SECOND };
+    root.or("compaction", default.clone(), |v| {
+        let mut s = v.section()?;
+        let compaction = Compaction {
+            memory: s.or("memory", default.memory, |v| v.size(MIB, 1 << 40)),
+            bytes_per_second: s.or("bytes_per_second", default.bytes_per_second, |v| v.size(64 * KIB, 1 << 50)),
+            interval: s.or("interval", default.interval, |v| v.duration(SECOND / 10, 30 * DAY)),
+        };
+        s.finish();
+        Some(compaction)
+    })
+}
+
 fn limits(root: &mut Section) -> Limits {
     let default = Limits {
         max_request_bytes: 100 << 20,
         max_in_flight_bytes: 64 * MIB,
         max_connections: 10_000,
+        max_connections_per_address: 10_000,
+        max_decompressed_bytes: 128 * MIB,
         idle_timeout: 600 * SECOND,
     };
     root.or("limits", default.clone(), |v| {
@@ -138,6 +155,13 @@ fn limits(root: &mut Section) -> Limits {
             }),
             max_in_flight_bytes: s.or("max_in_flight_bytes", default.max_in_flight_bytes, |v| v.size(MIB, 1 << 40)),
             max_connections: s.or("max_connections", default.max_connections, |v| v.number(1, 1_000_000)),
+            max_connections_per_address: s.or(
+                "max_connections_per_address",
+                default.max_connections_per_address,
+                |v| v.number(1, 1_000_000),
+            ),
+            max_decompressed_bytes: s
+                .or("max_decompressed_bytes", default.max_decompressed_bytes, |v| v.size(MIB, 2048 * MIB)),
             idle_timeout: s.or("idle_timeout", default.idle_timeout, |v| v.duration(SECOND, 30 * DAY)),
         };
         s.finish();

@@ -1,4 +1,4 @@
-//! The official Python client (elasticsearch 8.x) indexes, searches and aggregates on the embedded index.
+//! The official Python client (elasticsearch 8.x) on the embedded index; a client that knows nothing but version 0 of Kafka's protocol on the broker.
 
 use std::{path::Path, time::Duration};
 
@@ -65,6 +65,95 @@ assert not es.indices.exists(index="py-logs")
 print("client %s fine" % ".".join(map(str, __import__("elasticsearch").__version__)))
 "#;
 
+/// Every request in version 0, messages of magic 0, plain and compressed.
+const VERSION_0: &str = r#"
+import gzip, socket, struct, sys, time, zlib
+host, port = sys.argv[1].rsplit(":", 1)
+sock = socket.create_connection((host, int(port)), 10)
+text = lambda s: struct.pack(">h", len(s)) + s.encode()
+blob = lambda b: struct.pack(">i", -1) if b is None else struct.pack(">i", len(b)) + b
+count = 0
+def call(api, body):
+    global count
+    count += 1
+    frame = struct.pack(">hhi", api, 0, count) + text("old") + body
+    sock.sendall(struct.pack(">i", len(frame)) + frame)
+    def read(n):
+        data = b""
+        while len(data) < n:
+            more = sock.recv(n - len(data))
+            assert more, "closed by the broker"
+            data += more
+        return data
+    answer = read(struct.unpack(">i", read(4))[0])
+    assert struct.unpack(">i", answer[:4])[0] == count
+    return Answer(answer[4:])
+class Answer:
+    def __init__(self, data): self.data, self.at = data, 0
+    def take(self, kind):
+        value = struct.unpack_from(">" + kind, self.data, self.at)[0]
+        self.at += struct.calcsize(">" + kind)
+        return value
+    def bytes(self, n):
+        self.at += n
+        return self.data[self.at - n:self.at]
+    def text(self): return self.bytes(self.take("h")).decode()
+    def array(self, read): return [read() for _ in range(self.take("i"))]
+def message(value, key=None, attributes=0, offset=0):
+    body = struct.pack(">bb", 0, attributes) + blob(key) + blob(value)
+    entry = struct.pack(">I", zlib.crc32(body)) + body
+    return struct.pack(">qi", offset, len(entry)) + entry
+def messages(data):
+    found, at = [], 0
+    while at + 12 <= len(data):
+        offset, size = struct.unpack_from(">qi", data, at)
+        if at + 12 + size > len(data): break
+        crc, magic, attributes, key = struct.unpack_from(">Ibbi", data, at + 12)
+        assert zlib.crc32(data[at + 16:at + 12 + size]) == crc and magic == 0 and attributes == 0
+        start = at + 22 + max(key, 0)
+        length = struct.unpack_from(">i", data, start)[0]
+        found.append((offset, None if key < 0 else data[at + 22:start], data[start + 4:start + 4 + length]))
+        at += 12 + size
+    return found
+one = struct.pack(">i", 1)
+topic = text("v0-topic")
+def leader():
+    a = call(3, one + topic)
+    a.array(lambda: (a.take("i"), a.text(), a.take("i")))
+    return a.array(lambda: (a.take("h"), a.text(), a.array(lambda: (a.take("h"), a.take("i"), a.take("i"), a.array(lambda: a.take("i")), a.array(lambda: a.take("i"))))))
+for _ in range(100):
+    found = leader()
+    if found[0][0] == 0 and found[0][2] and found[0][2][0][0] == 0: break
+    time.sleep(0.1)
+else: raise SystemExit("no leader: %r" % found)
+def produce(data):
+    a = call(0, struct.pack(">hi", -1, 10000) + one + topic + one + struct.pack(">i", 0) + blob(data))
+    return a.array(lambda: (a.text(), a.array(lambda: (a.take("i"), a.take("h"), a.take("q")))))[0][1][0]
+assert produce(b"".join(message(b"plain %d" % n, b"k%d" % n if n % 2 else None) for n in range(100))) == (0, 0, 0)
+inner = b"".join(message(b"zipped %d" % n, offset=n) for n in range(100))
+assert produce(message(gzip.compress(inner), attributes=1)) == (0, 0, 100)
+broken = bytearray(message(b"x")); broken[-1] ^= 1
+assert produce(bytes(broken))[1] == 2
+def offset(at):
+    a = call(2, struct.pack(">i", -1) + one + topic + one + struct.pack(">iqi", 0, at, 1))
+    return a.array(lambda: (a.text(), a.array(lambda: (a.take("i"), a.take("h"), a.array(lambda: a.take("q"))))))[0][1][0]
+assert offset(-1) == (0, 0, [200]) and offset(-2) == (0, 0, [0]), (offset(-1), offset(-2))
+def fetch(at, size):
+    a = call(1, struct.pack(">iii", -1, 100, 1) + one + topic + one + struct.pack(">iqi", 0, at, size))
+    return a.array(lambda: (a.text(), a.array(lambda: (a.take("i"), a.take("h"), a.take("q"), a.bytes(a.take("i"))))))[0][1][0]
+all = []
+while len(all) < 200:
+    _, error, end, data = fetch(len(all), 1500)
+    assert (error, end) == (0, 200), (error, end)
+    more = messages(data)
+    assert more and more[0][0] == len(all), (len(all), more[:1])
+    all += more
+assert [m[2] for m in all] == [b"plain %d" % n for n in range(100)] + [b"zipped %d" % n for n in range(100)]
+assert all[1][1] == b"k1" and all[0][1] is None
+assert fetch(201, 100)[1] == 1
+print("version 0 fine")
+"#;
+
 pub(super) async fn run(room: &Room) -> Result<String> {
     let venv = room.dir.join("venv");
     let python = venv.join("bin/python");
@@ -83,6 +172,13 @@ pub(super) async fn run(room: &Room) -> Result<String> {
         process::run(&python, &[&script.to_string_lossy(), &pipeline.index_url], &room.dir, Duration::from_secs(60))
             .await?;
     ensure!(code == 0, "the client failed: {out}{err}");
+    pipeline.start(Part::Broker).await?;
+    let script = room.dir.join("version_0.py");
+    std::fs::write(&script, VERSION_0)?;
+    let (code, old, err) =
+        process::run(&python, &[&script.to_string_lossy(), &pipeline.brokers], &room.dir, Duration::from_secs(60))
+            .await?;
+    ensure!(code == 0, "the version-0 client failed: {old}{err}");
     pipeline.stop_all().await?;
-    Ok(out.trim().to_owned())
+    Ok(format!("{}, {}", out.trim(), old.trim()))
 }

@@ -23,17 +23,19 @@ impl DataDir {
         let root = &self.shared.root;
         let disk = &*self.shared.options.disk;
         let now = self.shared.options.clock.now_ms();
-        // A commit under way would find the directory gone.
-        let _commits = self.shared.committing.lock();
         let mut delays = Vec::new();
         for key in logs {
             let log = self.shared.logs.write().remove(key);
             let delay = log.as_ref().map_or(0, |log| log.config().file_delete_delay.as_millis());
             delays.push(i64::try_from(delay).unwrap_or(i64::MAX));
             if let Some(log) = log {
+                // Segments being replaced are there or not, but not half.
+                let _one = log.begin_maintenance();
                 log.mark_deleted();
             }
         }
+        // A commit under way would find the directory gone.
+        let _commits = self.shared.committing.lock();
         // A later log of the same name must not be taken for this one.
         self.shared.forget(logs).map_err(OpenError::io(root))?;
         for ((topic, partition), delay) in logs.iter().zip(delays) {

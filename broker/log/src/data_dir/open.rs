@@ -4,6 +4,7 @@ use super::DataDir;
 use crate::{
     GroupCommit, OpenError, Options, PartitionDir,
     checkpoint_file::{Offsets, parse_offsets},
+    cleaner::pace::Closing,
     commit_choice::Costs,
     names,
     shared::{Queue, Shared, Stored},
@@ -43,12 +44,15 @@ impl DataDir {
             stored: Mutex::new(Stored::default()),
             since_checkpoint: AtomicU64::new(0),
             stats: Stats::default(),
+            cleaning: Mutex::new(()),
+            closing: Closing::default(),
             space: Space::new(options.free_space_reserve),
             options,
         });
         *shared.stored.lock() = Stored {
             recovery_points: read_or_ignore(&*disk, &path.join(names::RECOVERY_POINTS)),
             log_starts: read_or_ignore(&*disk, &path.join(names::LOG_STARTS)),
+            cleaner_offsets: read_or_ignore(&*disk, &path.join(names::CLEANER_OFFSETS)),
             fences: read_fences(&*disk, &shared.fence_files())?,
         };
         let mut found = Vec::new();

@@ -37,13 +37,13 @@ impl Log {
         if let Some(now) = append_time {
             for_each_batch_mut(batches, |batch, _| set_log_append_time(batch, now).map_err(corrupt))?;
         }
-        let (result, broken) = {
+        let (result, broken, to_be_synced) = {
             let mut state = self.state.lock();
             let result = self.append_locked(&mut state, batches, as_, &config, append_time.unwrap_or(-1));
-            (result, state.broken)
+            (result, state.broken, state.queued)
         };
         match &result {
-            Ok(appended) if self.shared.options.durability == Durability::PageCache => {
+            Ok(appended) if self.shared.options.durability == Durability::PageCache && !to_be_synced => {
                 self.advance_high_watermark(appended.last_offset + 1);
             }
             Err(_) if broken && self.fence() => self.shared.record_fences(),
@@ -106,8 +106,12 @@ impl Log {
                 segment: active.base_offset,
                 position: position + len,
             });
-        } else if !state.queued {
+            state.unflushed += u64::try_from(next_offset.saturating_sub(base_offset)).unwrap_or(0);
+        }
+        let commits = self.shared.options.durability == Durability::Fsync || state.unflushed >= config.flush_messages;
+        if commits && !state.queued {
             state.queued = true;
+            state.unflushed = 0;
             self.shared.enqueue(&self.me);
         }
         self.shared.appended(len);
@@ -184,7 +188,7 @@ impl Log {
             None => {
                 let file = active.file(self.disk(), &self.dir)?;
                 let first = walk_headers(&*file, 0, size, ControlFlow::Break)?.map_or(0, |f| f.header.max_timestamp);
-                *state.first_timestamp.insert(first)
+                *state.first_timestamp.insert(self.or_now(first))
             }
         };
         let indexes_full = active.with_indexes(self.disk(), &self.dir, |indexes| {
@@ -193,19 +197,19 @@ impl Log {
         })?;
         let relative = next_offset.saturating_sub(active.base_offset);
         if size + len > u64::from(config.segment_bytes)
-            || largest_timestamp.saturating_sub(first_timestamp) > config.segment_ms
+            || self.or_now(largest_timestamp).saturating_sub(first_timestamp) > config.segment_ms
             || indexes_full
             || relative > i64::from(i32::MAX)
         {
-            self.roll(state, &active, config)?;
+            self.roll(state, &active)?;
             return Ok(self.active());
         }
         Ok(active)
     }
 
     /// Seals the active segment and begins one at the log's end.
-    pub(super) fn roll(&self, state: &mut State, active: &Segment, config: &LogConfig) -> io::Result<()> {
-        active.seal(self.disk(), &self.dir, config.preallocate)?;
+    pub(super) fn roll(&self, state: &mut State, active: &Segment) -> io::Result<()> {
+        active.seal(self.disk(), &self.dir, state.allocated > 0)?;
         state.unsynced_indexes.push(active.base_offset);
         let base_offset = self.log_end_offset();
         self.snapshot_producers(state, base_offset)?;
@@ -231,7 +235,7 @@ impl Log {
             let noted = for_each_batch_mut(batches, |_, header| {
                 let found = Found { position: at, header: *header };
                 if at == 0 {
-                    *first_timestamp = Some(header.max_timestamp);
+                    *first_timestamp = Some(self.or_now(header.max_timestamp));
                 }
                 indexes.add(active.base_offset, &found, config.index_interval_bytes);
                 at = found.end();
@@ -247,6 +251,11 @@ impl Log {
         active.set_size(at);
         self.shared.stats.appended_batches.fetch_add(count, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Records of before Kafka 0.10 have no timestamp: their segment's age counts from now on.
+    fn or_now(&self, timestamp: i64) -> i64 {
+        if timestamp >= 0 { timestamp } else { self.shared.options.clock.now_ms() }
     }
 
     /// A write that failed may have left a part, even a whole batch: it must not be found by a recovery behind what is appended next.
@@ -316,8 +325,12 @@ fn corrupt(reason: impl std::fmt::Display) -> AppendError {
 
 /// Best effort: a disk that cannot refuses the write itself, if it must.
 fn preallocate(file: &dyn DiskFile, state: &mut State, config: &LogConfig, position: u64, end: u64) {
-    if config.preallocate && end > state.allocated {
-        let step = position.clamp(*PREALLOCATE.start(), *PREALLOCATE.end());
+    if end > state.allocated {
+        let step = if config.preallocate {
+            u64::from(config.segment_bytes)
+        } else {
+            position.clamp(*PREALLOCATE.start(), *PREALLOCATE.end())
+        };
         let to = (end + step).min(u64::from(config.segment_bytes).max(end));
         let _ = file.preallocate(to);
         state.allocated = to;

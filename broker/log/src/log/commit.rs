@@ -105,7 +105,7 @@ impl Log {
         self.state.lock().phase = Phase::Deleted;
     }
 
-    pub(super) fn is_deleted(&self) -> bool {
+    pub(crate) fn is_deleted(&self) -> bool {
         self.state.lock().phase == Phase::Deleted
     }
 

@@ -1,6 +1,6 @@
 //! Opening a log: what is before the recovery point is believed, what is past it is read, checked and, from the first damage on, cut.
 
-use super::{Boundaries, Log, Phase, State};
+use super::{Boundaries, Log, Phase, State, swap};
 use crate::{
     LogConfig, OpenError, TopicId,
     batch_scan::{BatchReader, walk_headers},
@@ -34,6 +34,8 @@ pub(crate) struct OpenLog {
     pub config: Arc<LogConfig>,
     pub recovery_point: Option<i64>,
     pub log_start: Option<i64>,
+    /// Everything before it was compacted once; `None` if nothing ever was.
+    pub cleaned_to: Option<i64>,
     /// A sync failed in an earlier run: nothing from here on is believed.
     pub fence: Option<i64>,
     /// The last broker closed the data directory.
@@ -45,6 +47,8 @@ struct Recovery<'a> {
     disk: &'a dyn Disk,
     dir: &'a Path,
     config: &'a LogConfig,
+    /// Compaction may have left gaps between offsets before the recovery point.
+    may_have_gaps: bool,
     fence: i64,
     segments: Vec<Arc<Segment>>,
     producers: Producers,
@@ -104,6 +108,7 @@ impl OpenLog {
             new_names: created || !settled,
             new_partition: created || rewritten || !settled,
             queued: false,
+            unflushed: 0,
             truncations: 0,
             allocated: 0,
             first_timestamp: None,
@@ -126,6 +131,9 @@ impl OpenLog {
             log_start: AtomicI64::new(log_start),
             fenced_at: AtomicI64::new(-1),
             recovery_point: AtomicI64::new(recovery_point.min(log_end)),
+            written_recovery_point: AtomicI64::new(self.recovery_point.unwrap_or(-1).min(recovery_point)),
+            cleaned_to: AtomicI64::new(self.cleaned_to.unwrap_or(0).min(log_end)),
+            uncleanable: AtomicBool::new(false),
             touched: AtomicBool::new(recovery_point != log_end || self.recovery_point != Some(log_end)),
             segments: RwLock::new(segments),
             state: Mutex::new(state),
@@ -163,6 +171,7 @@ impl OpenLog {
             disk,
             dir,
             config: &self.config,
+            may_have_gaps: self.config.compact || self.cleaned_to.is_some(),
             fence: self.fence.unwrap_or(i64::MAX),
             segments: Vec::new(),
             producers: Producers::default(),
@@ -196,13 +205,14 @@ impl OpenLog {
 impl Recovery<'_> {
     /// The segments by their names; removes left-overs of interrupted work and segments before the log's start.
     fn list(&mut self, log_start: Option<i64>) -> io::Result<()> {
+        swap::recover(self.disk, self.dir, self.config.index_interval_bytes)?;
         let mut bases = Vec::new();
         for path in self.disk.read_dir(self.dir)? {
             match names::parse_segment_file(&path) {
                 Some((base, names::LOG)) => bases.push(base),
                 Some((offset, names::SNAPSHOT)) => self.snapshots.push(offset),
                 Some((_, names::INDEX | names::TIME_INDEX | names::TXN_INDEX)) => {}
-                // `.deleted`, `.cleaned`, `.swap` as Apache Kafka leaves them.
+                // `.deleted` as Apache Kafka leaves them.
                 Some(_) => self.disk.remove_file(&path)?,
                 None => {
                     if path.extension().is_some_and(|extension| extension == "tmp") {
@@ -236,7 +246,7 @@ impl Recovery<'_> {
         let wanted = recovery_point.unwrap_or(i64::MIN);
         let at = self.segments.partition_point(|segment| segment.base_offset <= wanted).saturating_sub(1);
         let Some(segment) = self.segments.get(at) else { return Err(io::ErrorKind::NotFound.into()) };
-        let dense_from = match (self.config.compact, recovery_point) {
+        let dense_from = match (self.may_have_gaps, recovery_point) {
             (false, _) => i64::MIN,
             (true, Some(point)) => point,
             (true, None) => i64::MAX,
@@ -334,8 +344,15 @@ impl Recovery<'_> {
                 self.remove_segments(at, last + 1)?;
                 break;
             }
+            let before = expected;
             let (end, cut) = self.check_segment(&segment, position, &mut expected, start.dense_from)?;
             position = 0;
+            if end == 0 && segment.base_offset > before {
+                // A name without content, behind a gap: what is appended next belongs before it.
+                tracing::warn!(dir = %self.dir.display(), log_end = expected, segment = segment.base_offset, "removing an empty segment behind a gap");
+                self.remove_segments(at, last + 1)?;
+                break;
+            }
             if at < last {
                 self.rebuilt.push(segment.base_offset);
                 if !cut {

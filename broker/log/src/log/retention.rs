@@ -50,7 +50,7 @@ impl Log {
             let active = self.active();
             if start == self.log_end_offset() && state.phase == Phase::Open && active.size(self.disk(), &self.dir)? > 0
             {
-                self.roll(&mut state, &active, &config)?;
+                self.roll(&mut state, &active)?;
             }
         }
         self.move_start(start.min(self.high_watermark()));

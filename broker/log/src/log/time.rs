@@ -68,7 +68,7 @@ impl Log {
         let file = segment.file(self.disk(), &self.dir)?;
         let mut max = i64::MIN;
         walk_headers(&*file, 0, end, |found| {
-            if found.header.last_offset() >= start {
+            if found.header.last_offset() >= start && found.header.record_count > 0 {
                 max = max.max(found.header.max_timestamp);
             }
             ControlFlow::<()>::Continue(())
@@ -141,7 +141,8 @@ impl Log {
 fn record_in(found: &Found, bytes: &[u8], timestamp: i64, not_before: i64) -> io::Result<Option<TimestampOffset>> {
     let header = found.header;
     let leader_epoch = header.partition_leader_epoch;
-    if header.attributes.timestamp_type() == TimestampType::LogAppendTime {
+    let dense = i64::from(header.record_count) == i64::from(header.last_offset_delta) + 1;
+    if dense && header.attributes.timestamp_type() == TimestampType::LogAppendTime {
         let offset = header.base_offset.max(not_before);
         return Ok(Some(TimestampOffset { timestamp: header.max_timestamp, offset, leader_epoch }));
     }

@@ -26,6 +26,7 @@ impl Log {
         let commits = self.shared.committing.lock();
         // A checkpoint must not say that more is checked than there is.
         self.recovery_point.fetch_min(offset, Ordering::AcqRel);
+        self.cleaned_to.fetch_min(offset, Ordering::AcqRel);
         self.shared.write_recovery_points()?;
         let result = self.cut_at(offset);
         drop(commits);

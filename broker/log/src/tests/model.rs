@@ -218,7 +218,7 @@ fn check_partition(log: &Log, partition: &Partition) -> Result<(), String> {
 }
 
 /// Each index entry names a batch's place, and none is missing: what is before the recovery point was not rebuilt.
-fn check_indexes(log: &Arc<Log>, disk: &SimDisk) -> Result<(), String> {
+pub(super) fn check_indexes(log: &Arc<Log>, disk: &SimDisk) -> Result<(), String> {
     // Brings what is in memory to the files.
     for path in disk.read_dir(log.dir()).map_err(|e| e.to_string())? {
         let Some((base, names::LOG)) = names::parse_segment_file(&path) else { continue };

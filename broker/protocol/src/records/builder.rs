@@ -1,6 +1,6 @@
 //! Making batches: for the coordinator's own records, conversion and tests.
 
-use super::{Attributes, BatchError, HEADER_BYTES, Header, LOG_OVERHEAD, MAGIC, NO_PRODUCER_ID, NO_SEQUENCE, crc_of};
+use super::{Attributes, BatchError, BatchHeader, HEADER_BYTES, Header, NO_PRODUCER_ID, NO_SEQUENCE};
 use crate::Writer;
 use crate::compression::Compression;
 
@@ -139,33 +139,26 @@ impl BatchBuilder {
                 &compressed
             }
         };
-        let len = HEADER_BYTES + payload.len();
-        let Ok(batch_length) = i32::try_from(len - LOG_OVERHEAD) else {
-            return Err(BatchError::TooLarge { len, max: i32::MAX as usize });
-        };
-        let mut w = Writer::with_capacity(len);
-        w.put_i64(self.base_offset);
-        w.put_i32(batch_length);
-        w.put_i32(self.leader_epoch);
-        w.put_i8(MAGIC);
-        w.put_u32(0);
-        w.put_i16(self.attributes);
-        w.put_i32(self.last_offset_delta);
-        w.put_i64(self.base_timestamp);
-        w.put_i64(self.max_timestamp);
         let (producer_id, producer_epoch, base_sequence) = self.producer;
-        w.put_i64(producer_id);
-        w.put_i16(producer_epoch);
-        w.put_i32(base_sequence);
-        w.put_i32(self.count);
-        w.put_slice(payload);
-        let crc = crc_of(w.as_slice());
-        w.patch_i32(17, crc as i32);
-        Ok(w.into_vec())
+        let header = BatchHeader {
+            base_offset: self.base_offset,
+            batch_length: 0,
+            partition_leader_epoch: self.leader_epoch,
+            crc: 0,
+            attributes: Attributes(self.attributes),
+            last_offset_delta: self.last_offset_delta,
+            base_timestamp: self.base_timestamp,
+            max_timestamp: self.max_timestamp,
+            producer_id,
+            producer_epoch,
+            base_sequence,
+            record_count: self.count,
+        };
+        header.write(payload)
     }
 }
 
-fn put_nullable(w: &mut Writer, bytes: Option<&[u8]>) {
+pub(super) fn put_nullable(w: &mut Writer, bytes: Option<&[u8]>) {
     match bytes {
         Some(bytes) => {
             w.put_varint(bytes.len() as i32);

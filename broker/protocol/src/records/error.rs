@@ -43,6 +43,8 @@ pub enum BatchError {
     TransactionWithoutProducer,
     #[error("invalid record {index}: {source}")]
     InvalidRecord { index: usize, source: DecodeError },
+    #[error("invalid message: {0}")]
+    InvalidMessage(&'static str),
     #[error(transparent)]
     Compression(#[from] CompressionError),
 }
@@ -53,6 +55,7 @@ impl BatchError {
         match self {
             BatchError::Truncated { .. }
             | BatchError::InvalidLength(_)
+            | BatchError::InvalidMessage(_)
             | BatchError::UnknownMagic(_)
             | BatchError::CorruptCrc { .. } => ErrorCode::CorruptMessage,
             BatchError::TooLarge { .. } => ErrorCode::MessageTooLarge,

@@ -2,7 +2,7 @@
 
 use super::BatchError;
 use crate::codec::DecodeErrorKind as Kind;
-use crate::{DecodeError, Reader};
+use crate::{DecodeError, Reader, Writer};
 
 /// One record; offset and timestamp count from the batch's base (see [`super::BatchHeader::offset_of`]).
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +43,12 @@ impl<'a> Headers<'a> {
     pub fn iter(&self) -> impl Iterator<Item = Header<'a>> + use<'a> {
         let mut r = Reader::new(self.bytes);
         (0..self.count).map_while(move |_| read_header(&mut r).ok())
+    }
+
+    /// Puts them behind a record's value, with their count.
+    pub(super) fn write(&self, w: &mut Writer) {
+        w.put_varint(i32::try_from(self.count).unwrap_or(i32::MAX));
+        w.put_slice(self.bytes);
     }
 
     /// The last header of this key.
