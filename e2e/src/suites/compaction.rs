@@ -23,18 +23,15 @@ async fn tool(args: &[&str], input: &str) -> Result<String> {
 pub(super) async fn run(room: &Room) -> Result<String> {
     let mut pipeline = Pipeline::new(&room.dir)?;
     let yaml = pipeline.yaml(Part::Broker);
-    let text = std::fs::read_to_string(&yaml)? + "compaction: { interval: 200ms }\n";
+    // Kafka's own tool refuses segments below 1 MiB.
+    let more = "compaction: { interval: 200ms }\ntopics: { config: { segment.bytes: \"20000\" } }\n";
+    let text = std::fs::read_to_string(&yaml)? + more;
     std::fs::write(&yaml, text)?;
     pipeline.start(Part::Broker).await?;
     let brokers = pipeline.brokers.clone();
     let bootstrap = ["--bootstrap-server", brokers.as_str()];
-    let config = [
-        "cleanup.policy=compact",
-        "segment.bytes=20000",
-        "min.cleanable.dirty.ratio=0.01",
-        "delete.retention.ms=0",
-        "compression.type=lz4",
-    ];
+    let config =
+        ["cleanup.policy=compact", "min.cleanable.dirty.ratio=0.01", "delete.retention.ms=0", "compression.type=lz4"];
     let mut create = vec!["topics", "--create", "--topic", "table", "--partitions", "1"];
     create.extend(bootstrap);
     for entry in config {
