@@ -48,8 +48,14 @@ async fn delete_offsets(
 }
 
 async fn listed(client: &mut Client) -> Vec<String> {
-    let response: ListGroupsResponse<'_> = client.call(4, &ListGroupsRequest::default()).await;
-    response.groups.iter().map(|group| group.group_id.to_string()).collect()
+    loop {
+        let response: ListGroupsResponse<'_> = client.call(4, &ListGroupsRequest::default()).await;
+        // The list of a broker that has just started is not complete.
+        if response.error_code != ErrorCode::CoordinatorLoadInProgress {
+            return response.groups.iter().map(|group| group.group_id.to_string()).collect();
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
