@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    check, configs, consume, dead_letters, generate, groups, health, ledger, produce, sample, topics, up,
+    check, configs, consume, dead_letters, generate, groups, health, ledger, log, produce, sample, schema, topics, up,
 };
 
 /// Log pipeline: files → Kafka topics → Elasticsearch, whole or in parts.
@@ -47,12 +47,10 @@ pub(crate) enum Command {
     /// Access control (not supported yet)
     #[command(hide = true)]
     Acls(NotYet),
-    /// Log segments (not supported yet)
-    #[command(hide = true)]
-    Log(NotYet),
-    /// JSON Schema of the configuration files (not supported yet)
-    #[command(hide = true)]
-    Schema(NotYet),
+    /// Look into a broker's files without the broker
+    Log(log::Options),
+    /// Print the JSON Schema of a configuration file, for editors
+    Schema(schema::Options),
 }
 
 /// Takes whatever stands behind a command that is not built.

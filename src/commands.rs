@@ -8,8 +8,10 @@ pub(crate) mod generate;
 pub(crate) mod groups;
 pub(crate) mod health;
 pub(crate) mod ledger;
+pub(crate) mod log;
 pub(crate) mod produce;
 pub(crate) mod sample;
+pub(crate) mod schema;
 pub(crate) mod topics;
 pub(crate) mod up;
 
@@ -33,8 +35,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Configs(options) => configs::run(options),
         Command::Users(_) => not_yet("logmill users"),
         Command::Acls(_) => not_yet("logmill acls"),
-        Command::Log(_) => not_yet("logmill log"),
-        Command::Schema(_) => not_yet("logmill schema"),
+        Command::Log(options) => log::run(options),
+        Command::Schema(options) => schema::run(&options),
     }
 }
 

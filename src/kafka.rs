@@ -1,6 +1,7 @@
 //! How the client commands reach any Kafka: brokers, librdkafka's properties, clear errors.
 
 pub(crate) mod alter_configs;
+pub(crate) mod deletion;
 
 use std::{
     net::{TcpStream, ToSocketAddrs},

@@ -11,8 +11,8 @@ use std::{
 
 /// Folder → crate → the project's crates it may use. Agent, broker, sinks and index meet only over their protocols;
 /// only the command composes them.
-const HOUSES: [(&str, &str, &[&str]); 12] = [
-    ("agent", "logmill-agent", &["logmill-config", "logmill-daemon", "logmill-disk"]),
+const HOUSES: [(&str, &str, &[&str]); 13] = [
+    ("agent", "logmill-agent", &["logmill-allocator", "logmill-config", "logmill-daemon", "logmill-disk"]),
     ("broker/protocol", "logmill-protocol", &[]),
     ("broker/log", "logmill-log", &["logmill-protocol", "logmill-disk"]),
     (
@@ -20,17 +20,26 @@ const HOUSES: [(&str, &str, &[&str]); 12] = [
         "logmill-broker",
         &["logmill-protocol", "logmill-log", "logmill-config", "logmill-daemon", "logmill-disk"],
     ),
-    ("sinks", "logmill-sinks", &["logmill-config", "logmill-daemon"]),
-    ("index", "logmill-index", &["logmill-config", "logmill-daemon", "logmill-disk"]),
+    ("sinks", "logmill-sinks", &["logmill-allocator", "logmill-config", "logmill-daemon"]),
+    ("index", "logmill-index", &["logmill-allocator", "logmill-config", "logmill-daemon", "logmill-disk"]),
     ("config", "logmill-config", &[]),
     ("daemon", "logmill-daemon", &["logmill-config"]),
     ("disk", "logmill-disk", &[]),
+    ("allocator", "logmill-allocator", &[]),
     ("e2e", "logmill-e2e", &[]),
     ("bench", "logmill-bench", &["logmill-e2e"]),
     (
         "",
         "logmill",
-        &["logmill-agent", "logmill-broker", "logmill-sinks", "logmill-index", "logmill-config", "logmill-daemon"],
+        &[
+            "logmill-agent",
+            "logmill-broker",
+            "logmill-sinks",
+            "logmill-index",
+            "logmill-allocator",
+            "logmill-config",
+            "logmill-daemon",
+        ],
     ),
 ];
 
@@ -46,6 +55,13 @@ const BROKER_LAYERS: [&[&str]; 9] = [
     &["net"],
     &["server"],
 ];
+
+#[test]
+fn the_architecture_draws_the_layers_as_they_are() {
+    let drawn = BROKER_LAYERS.map(|layer| layer.join(", ")).join(" → ");
+    let text = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    assert!(text.lines().any(|line| line.trim() == drawn), "docs/architecture.md draws the broker's layers otherwise");
+}
 
 const LONGEST_FILE: usize = 500;
 

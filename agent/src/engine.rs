@@ -4,6 +4,7 @@
 //! writes down what time decided (once for all of them, synced), then reads a block of each file that has bytes.
 
 mod admit;
+mod archive;
 mod copy;
 mod emit;
 mod finish;
@@ -12,16 +13,17 @@ mod read;
 mod relimit;
 mod reports;
 mod slots;
+mod status;
 mod succession;
 #[cfg(test)]
 mod tests;
 mod timers;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    cell::RefCell,
+    collections::{HashMap, HashSet, VecDeque},
     io,
     path::PathBuf,
-    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -29,7 +31,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use logmill_config::agent::{AgentConfig, Input, LimitPer};
+use logmill_config::agent::{AgentConfig, Input};
 use logmill_daemon::{Health, Pulse, Throttle};
 use logmill_disk::Disk;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -39,13 +41,14 @@ use crate::{
     checkpoint::{Entry, Log, Opened, Since},
     clock::Now,
     discover::{Change, Patterns, Watcher},
-    frame::Framing,
+    frame::{Content, Framing},
     identity::fingerprint,
     ledger::Ledger,
-    limit::Limiter,
+    limit::Limits,
     metrics::Metrics,
     produce::{Delivery, Producer},
-    record::{Encoder, Parser},
+    record::{Encoder, Parser, PathFields, Topics},
+    status::Desk,
     wake::Waker,
 };
 use slots::Slots;
@@ -61,6 +64,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 const CHECKPOINT_INTERVAL: Duration = Duration::from_millis(500);
 /// A file system's clock may be this much behind.
 const CLOCK_SLACK_MS: i64 = 1000;
+/// What waits for Kafka while lines come one by one; more is a stream, whose requests are better few and large.
+const LONE: u64 = 64 << 10;
 /// Blocks read between two looks at reports and events.
 const TURNS: usize = 8;
 
@@ -78,6 +83,10 @@ pub(crate) struct Surroundings {
     pub(crate) pulse: Pulse,
     /// A later configuration whose limits are to be applied.
     pub(crate) relimit: NewLimits,
+    /// Questions about files.
+    pub(crate) desk: Desk,
+    /// To end when all files are read to their end.
+    pub(crate) once: bool,
 }
 
 /// An input with what was made of its configuration.
@@ -86,8 +95,11 @@ struct InputState {
     patterns: Patterns,
     framing: Framing,
     parser: Parser,
-    /// Limiters shared by all its files.
-    shared_limits: Vec<Rc<Limiter>>,
+    path_fields: PathFields,
+    /// Where fields decide the topic.
+    topics: Option<RefCell<Topics>>,
+    /// Limits shared by all its files.
+    shared_limits: Limits,
     /// It was never started before: `read_from` counts.
     first_start: bool,
     /// Files born from then on are owed in full.
@@ -98,6 +110,8 @@ pub(crate) struct Engine<P> {
     config: AgentConfig,
     around: Surroundings,
     inputs: Vec<InputState>,
+    /// Limits shared by all files of all inputs.
+    shared_limits: Limits,
     producer: P,
     log: Log,
     opened: Opened,
@@ -107,6 +121,7 @@ pub(crate) struct Engine<P> {
     /// Lines read: acknowledged, dropped or in flight.
     lines_read: u64,
     bytes_read: u64,
+    hole_bytes: u64,
     next_id: u64,
     in_flight_bytes: u64,
     /// To be looked at, to be read.
@@ -119,11 +134,15 @@ pub(crate) struct Engine<P> {
     timers: timers::Timers,
     /// The producer takes no more until some reports came.
     full: bool,
+    /// The producer took records since it was told that none follow.
+    unhurried: bool,
     renew: Option<usize>,
     next_look: Instant,
     next_checkpoint: Instant,
     next_scan: Instant,
     scan_soon: bool,
+    /// How many scans there were.
+    scans: u64,
     /// Names that files had when they matched, by the names they were given since.
     origins: HashMap<PathBuf, PathBuf>,
     /// Which file is read before which.
@@ -132,6 +151,12 @@ pub(crate) struct Engine<P> {
     replaced: HashMap<PathBuf, copy::Original>,
     /// All files that were there shortly before this time are known, milliseconds since 1970.
     unseen_since_ms: i64,
+    /// Slots and numbers of files that were gone at the start and that compressed files may go on from.
+    awaited: Vec<(usize, u64)>,
+    /// Inodes and births of compressed files that are not to be read.
+    foreign: HashSet<(u64, i64)>,
+    /// The latest turn's wall clock.
+    now_ms: i64,
     /// The first scan is not done.
     beginning: bool,
     scan_not_before: Instant,
@@ -145,7 +170,10 @@ pub(crate) struct Engine<P> {
     block: Vec<u8>,
     scratch: Vec<u8>,
     key: Vec<u8>,
+    gate_key: Vec<u8>,
+    topic: String,
     encoder: Encoder,
+    content: Content,
     deliveries: Vec<Delivery>,
     changes: Vec<Change>,
     read_time: (i64, String),
@@ -163,14 +191,16 @@ impl<P: Producer> Engine<P> {
         }
         let inputs = config.inputs.iter().map(|input| InputState::new(input, &log, opened, now));
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
-        let longest = inputs.iter().map(|i| i.framing.max_line).max().unwrap_or(0);
+        let longest = inputs.iter().map(|i| i.framing.longest()).max().unwrap_or(0);
         let state_dir_key = admit::key_of_path(&config.state_dir).map_err(state_error)?;
         let ledger = log.state().ledger;
         Ok(Self {
+            shared_limits: relimit::shared(&config.limits),
             slots: Slots::new(config.max_open_files),
             ledger,
             lines_read: ledger.finished(),
             bytes_read: 0,
+            hole_bytes: 0,
             next_id: log.state().next_id,
             in_flight_bytes: 0,
             look: VecDeque::new(),
@@ -180,14 +210,19 @@ impl<P: Producer> Engine<P> {
             moved: Vec::new(),
             timers: timers::Timers::default(),
             full: false,
+            unhurried: false,
             renew: None,
             next_look: now.mono,
             next_checkpoint: now.mono,
             next_scan: now.mono,
             scan_soon: true,
+            scans: 0,
             origins: HashMap::new(),
             succession: Succession::default(),
             replaced: HashMap::new(),
+            awaited: Vec::new(),
+            foreign: HashSet::new(),
+            now_ms: now.unix_ms,
             beginning: true,
             scan_not_before: now.mono,
             own_logs: admit::own_logs(),
@@ -198,7 +233,10 @@ impl<P: Producer> Engine<P> {
             block: vec![0; BLOCK.max(longest + 64)],
             scratch: Vec::new(),
             key: Vec::new(),
+            gate_key: Vec::new(),
+            topic: String::new(),
             encoder: Encoder::default(),
+            content: Content::default(),
             deliveries: Vec::new(),
             changes: Vec::new(),
             read_time: (i64::MIN, String::new()),
@@ -219,6 +257,9 @@ impl<P: Producer> Engine<P> {
             self.around.pulse.working();
             self.relimit(Now::read());
             let wait = self.turn(Now::read())?;
+            if self.around.once && self.all_read() {
+                break;
+            }
             self.wait(wait);
         }
         let deadline = Now::read().mono + self.config.shutdown_timeout.mul_f32(0.8);
@@ -258,6 +299,8 @@ impl<P: Producer> Engine<P> {
 
     /// One turn; returns how long there is nothing to do unless something happens.
     pub(crate) fn turn(&mut self, now: Now) -> Result<Duration, AgentError> {
+        self.now_ms = now.unix_ms;
+        self.answer_questions(now);
         self.take_reports(now);
         self.renew_if_asked(now);
         self.take_changes(now);
@@ -266,10 +309,13 @@ impl<P: Producer> Engine<P> {
             self.scan(now);
         }
         if !self.look.is_empty() && now.mono >= self.next_look {
+            // The first of many lines goes at once; one sync and one request serve those that follow it.
             self.next_look = now.mono + LOOK_INTERVAL;
+            self.slots.begin_pass();
             for slot in std::mem::take(&mut self.look) {
                 self.look_at(slot, now);
             }
+            self.forget_unawaited();
         }
         self.write_pending()?;
         for _ in 0..TURNS {
@@ -278,6 +324,9 @@ impl<P: Producer> Engine<P> {
             }
             let Some(slot) = self.read.pop_front() else { break };
             self.read_block(slot, now);
+        }
+        if self.read.is_empty() && !self.full && std::mem::take(&mut self.unhurried) && self.in_flight_bytes <= LONE {
+            self.producer.hurry();
         }
         if now.mono >= self.next_checkpoint {
             self.checkpoint(now, false)?;
@@ -347,18 +396,18 @@ impl<P: Producer> Engine<P> {
 
 impl InputState {
     fn new(input: &Input, log: &Log, opened: Opened, now: Now) -> Result<Self, AgentError> {
+        let pattern_error = |source| AgentError::Pattern { input: input.name.clone(), source };
         let globs = fingerprint(format!("{:?} {:?}", input.include, input.exclude).as_bytes());
         let known = log.state().since.get(&input.name).filter(|since| since.globs == globs);
         // A damaged checkpoint may have forgotten any file.
         let ms = if opened == Opened::Damaged { 0 } else { now.unix_ms.saturating_sub(CLOCK_SLACK_MS) };
         Ok(Self {
             patterns: Patterns::new(input)?,
-            framing: Framing {
-                max_line: usize::try_from(input.max_line_bytes).unwrap_or(usize::MAX >> 1).max(1),
-                on_long_line: input.on_long_line,
-            },
-            parser: Parser::new(input).map_err(|source| AgentError::Pattern { input: input.name.clone(), source })?,
-            shared_limits: relimit::limiters(&input.limits, LimitPer::Input).collect(),
+            framing: Framing::new(input).map_err(pattern_error)?,
+            parser: Parser::new(input).map_err(pattern_error)?,
+            path_fields: PathFields::new(input.path_fields.as_ref()).map_err(pattern_error)?,
+            topics: input.topic_by.as_ref().map(|by| RefCell::new(Topics::new(by))),
+            shared_limits: relimit::shared(&input.limits),
             first_start: opened != Opened::Damaged && !log.state().inputs.contains(&input.name),
             since: known.copied().unwrap_or(Since { globs, ms }),
             config: input.clone(),

@@ -27,13 +27,16 @@ pub(crate) struct Stat {
     pub(crate) size: u64,
     /// Nanoseconds since 1970.
     pub(crate) modified: i64,
+    /// When anything of it was changed; nanoseconds since 1970, and nobody can set it back.
+    pub(crate) changed: i64,
     pub(crate) links: u32,
     pub(crate) kind: FileType,
 }
 
 impl Stat {
     pub(crate) fn of_path(path: &Path) -> io::Result<Self> {
-        Ok(Self::new(&rustix::fs::statx(CWD, path, AtFlags::empty(), Self::mask())?))
+        // A network file system is asked anew, as opening would ask it.
+        Ok(Self::new(&rustix::fs::statx(CWD, path, AtFlags::STATX_FORCE_SYNC, Self::mask())?))
     }
 
     pub(crate) fn of_file(file: impl AsFd) -> io::Result<Self> {
@@ -57,6 +60,7 @@ impl Stat {
             birth: if has_birth { nanos(raw.stx_btime.tv_sec, raw.stx_btime.tv_nsec) } else { 0 },
             size: raw.stx_size,
             modified: nanos(raw.stx_mtime.tv_sec, raw.stx_mtime.tv_nsec),
+            changed: nanos(raw.stx_ctime.tv_sec, raw.stx_ctime.tv_nsec),
             links: raw.stx_nlink,
             kind: FileType::from_raw_mode(u32::from(raw.stx_mode)),
         }

@@ -12,16 +12,22 @@ pub(crate) enum Reason {
     EmptyLine = 1,
     /// Estimated from the bytes that were in a file beyond what was read when it was truncated.
     Truncated = 2,
+    /// Above a limit whose `on_exceed` is drop.
+    Limit = 3,
+    /// Above a limit whose `on_exceed` is sample, and not taken.
+    Sample = 4,
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 3] = [Self::LongLine, Self::EmptyLine, Self::Truncated];
+    pub(crate) const ALL: [Self; 5] = [Self::LongLine, Self::EmptyLine, Self::Truncated, Self::Limit, Self::Sample];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::LongLine => "long_line",
             Self::EmptyLine => "empty_line",
             Self::Truncated => "truncated",
+            Self::Limit => "limit",
+            Self::Sample => "sample",
         }
     }
 }

@@ -5,6 +5,7 @@
 mod checkpoint;
 mod clock;
 mod discover;
+mod dry_run;
 mod engine;
 mod error;
 mod frame;
@@ -16,9 +17,13 @@ mod line_id;
 mod metrics;
 mod produce;
 mod record;
+mod rest;
 mod run;
+mod source;
+mod status;
 mod tracked;
 mod wake;
 
+pub use dry_run::{FilePreview, InputPreview, dry_run};
 pub use error::AgentError;
 pub use run::run;

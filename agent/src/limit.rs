@@ -1,9 +1,12 @@
-//! `delay` limits: how much may be read now. Asked before the read, charged after framing; nothing is ever dropped.
+//! Limits. Those that delay are asked before the read how much may be read now, and charged after framing; those that
+//! drop or sample, or are by a field's value, are asked record by record ([`gate`]).
 //!
 //! A turn stops at the first line that reaches the allowance; what that line has too much is owed and paid before the
 //! next read, so that long lines pass and the rate holds on average.
 
-use std::{cell::Cell, num::NonZeroU32, time::Duration};
+mod gate;
+
+use std::{cell::Cell, num::NonZeroU32, rc::Rc, time::Duration};
 
 use governor::{
     Quota, RateLimiter,
@@ -11,7 +14,9 @@ use governor::{
     middleware::StateInformationMiddleware,
     state::{InMemoryState, NotKeyed},
 };
-use logmill_config::agent::Limit;
+use logmill_config::agent::{Limit, LimitPer, OnExceed};
+
+pub(crate) use gate::{Gate, Verdict};
 
 /// What may be read now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +27,41 @@ pub(crate) struct Allowance {
 
 impl Allowance {
     pub(crate) const UNLIMITED: Self = Self { lines: u64::MAX, bytes: u64::MAX };
+}
+
+/// What limits a file: its own, and those it shares with others.
+#[derive(Clone, Default)]
+pub(crate) struct Limits {
+    pub(crate) delays: Vec<Rc<Limiter>>,
+    pub(crate) gates: Vec<Rc<Gate>>,
+}
+
+impl Limits {
+    /// Those of these entries that `chosen` takes.
+    pub(crate) fn new(limits: &[Limit], chosen: impl Fn(&LimitPer) -> bool) -> Self {
+        let mut all = Self::default();
+        for limit in limits.iter().filter(|limit| chosen(&limit.per)) {
+            match (&limit.per, limit.on_exceed) {
+                (LimitPer::File | LimitPer::Input, OnExceed::Delay) => all.delays.push(Rc::new(Limiter::new(limit))),
+                _ => all.gates.push(Rc::new(Gate::new(limit))),
+            }
+        }
+        all
+    }
+
+    pub(crate) fn and(mut self, others: &Self) -> Self {
+        self.delays.extend(others.delays.iter().map(Rc::clone));
+        self.gates.extend(others.gates.iter().map(Rc::clone));
+        self
+    }
+
+    /// What may be read now, or how long to wait before asking again.
+    pub(crate) fn allowance(&self) -> Result<Allowance, Duration> {
+        self.delays.iter().try_fold(Allowance::UNLIMITED, |all, limiter| {
+            let one = limiter.allowance()?;
+            Ok(Allowance { lines: all.lines.min(one.lines), bytes: all.bytes.min(one.bytes) })
+        })
+    }
 }
 
 /// One `limits` entry of one file, or shared by all files of an input. Used from one thread.
@@ -56,6 +96,13 @@ impl<C: Clock + Clone> Limiter<C> {
             None => Ok(u64::MAX),
         };
         Ok(Allowance { lines: available(&self.lines)?, bytes: available(&self.bytes)? })
+    }
+
+    /// Takes one record, or says how long until it may be had.
+    pub(crate) fn take(&self, bytes: u64) -> Result<(), Duration> {
+        self.allowance()?;
+        self.charge(1, bytes);
+        Ok(())
     }
 
     /// Charges what was read after [`Limiter::allowance`].
@@ -133,10 +180,8 @@ impl<C: Clock + Clone> Bucket<C> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
-    use governor::clock::FakeRelativeClock;
-    use logmill_config::agent::{LimitPer, OnExceed};
-
     use super::*;
+    use governor::clock::FakeRelativeClock;
 
     fn limit(lines: Option<u32>, bytes: Option<u64>, burst: Option<u32>) -> Limit {
         let (per, on_exceed) = (LimitPer::File, OnExceed::Delay);
@@ -178,6 +223,19 @@ mod tests {
         assert!((5_490..=5_510).contains(&lines), "{lines}");
         let lines = pass(&limit(Some(100), Some(100_000), None), 200, 10);
         assert!((1_090..=1_110).contains(&lines), "the tighter of the two: {lines}");
+    }
+
+    #[test]
+    fn record_by_record_the_rate_holds_too() {
+        let clock = FakeRelativeClock::default();
+        let limiter = Limiter::with_clock(&limit(Some(1000), Some(1_000_000), Some(100)), &clock);
+        let mut passed = 0;
+        // 50 000 records a second for ten seconds.
+        for _ in 0..500_000 {
+            passed += u32::from(limiter.take(200).is_ok());
+            clock.advance(Duration::from_micros(20));
+        }
+        assert!((10_080..=10_120).contains(&passed), "{passed}");
     }
 
     #[test]

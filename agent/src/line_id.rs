@@ -21,13 +21,15 @@ pub(crate) struct LineHasher {
     hasher: Box<blake3::Hasher>,
     /// A carriage return that is part of the line only if no newline follows it.
     held_return: bool,
+    carriage_return: &'static [u8],
 }
 
 impl LineHasher {
-    pub(crate) fn new(generation: &Generation, offset: u64) -> Self {
+    /// `carriage_return` as the file's encoding has it.
+    pub(crate) fn new(generation: &Generation, offset: u64, carriage_return: &'static [u8]) -> Self {
         let mut hasher = Box::new(blake3::Hasher::new());
         hasher.update(&generation.0).update(&offset.to_le_bytes());
-        Self { hasher, held_return: false }
+        Self { hasher, held_return: false, carriage_return }
     }
 
     /// The next bytes, none of them a newline.
@@ -36,9 +38,9 @@ impl LineHasher {
             return;
         }
         if std::mem::take(&mut self.held_return) {
-            self.hasher.update(b"\r");
+            self.hasher.update(self.carriage_return);
         }
-        let body = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+        let body = bytes.strip_suffix(self.carriage_return).unwrap_or(bytes);
         self.held_return = body.len() != bytes.len();
         self.hasher.update(body);
     }
@@ -46,7 +48,7 @@ impl LineHasher {
     /// Ends the line: at a newline, or (`false`) at a boundary decided by time.
     pub(crate) fn finish(mut self, at_newline: bool) -> LineId {
         if self.held_return && !at_newline {
-            self.hasher.update(b"\r");
+            self.hasher.update(self.carriage_return);
         }
         cut(&self.hasher.finalize())
     }
@@ -69,7 +71,7 @@ mod tests {
         let raw: Vec<u8> = (0..5000_u32).map(|i| if i % 97 == 0 { b'\r' } else { b'a' + (i % 26) as u8 }).collect();
         let whole = line_id(&GENERATION, 42, &raw, &mut Vec::new());
         for step in [1, 2, 97, 98, 4096, 6000] {
-            let mut hasher = LineHasher::new(&GENERATION, 42);
+            let mut hasher = LineHasher::new(&GENERATION, 42, b"\r");
             raw.chunks(step).for_each(|piece| hasher.update(piece));
             hasher.update(b"");
             assert_eq!(whole, hasher.finish(false), "step {step}");
@@ -78,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_return_before_the_newline_is_not_part_of_the_line() {
-        let mut hasher = LineHasher::new(&GENERATION, 0);
+        let mut hasher = LineHasher::new(&GENERATION, 0, b"\r");
         hasher.update(b"ab\r");
         assert_eq!(line_id(&GENERATION, 0, b"ab", &mut Vec::new()), hasher.finish(true));
     }

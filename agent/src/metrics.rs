@@ -12,10 +12,13 @@ pub(crate) struct Metrics {
     in_flight_bytes: IntGauge,
     bytes_read: IntCounter,
     bytes_lost: IntCounter,
+    hole_bytes: IntCounter,
     files: IntGauge,
     open_files: IntGauge,
     pub(crate) producer_restarts: IntCounter,
     pub(crate) unreadable: IntCounter,
+    /// By reason.
+    pub(crate) topic_otherwise: IntCounterVec,
 }
 
 /// Totals as the engine knows them.
@@ -25,6 +28,7 @@ pub(crate) struct Counts {
     pub(crate) files: usize,
     pub(crate) open_files: usize,
     pub(crate) bytes_read: u64,
+    pub(crate) hole_bytes: u64,
     pub(crate) in_flight_bytes: u64,
 }
 
@@ -45,6 +49,14 @@ impl Metrics {
             &["reason"],
         )?;
         registry.register(Box::new(dropped.clone()))?;
+        let topic_otherwise = IntCounterVec::new(
+            Opts::new(
+                "logmill_agent_topic_otherwise_total",
+                "Records whose fields gave no topic (missing, too_long, too_many) and that went to topic_otherwise",
+            ),
+            &["reason"],
+        )?;
+        registry.register(Box::new(topic_otherwise.clone()))?;
         Ok(Self {
             read: counter("lines_read_total", "Lines read; equals acknowledged plus dropped plus in flight")?,
             acknowledged: counter(
@@ -56,9 +68,11 @@ impl Metrics {
             in_flight_bytes: gauge("in_flight_bytes", "Byte budget held by unacknowledged records")?,
             bytes_read: counter("bytes_read_total", "Bytes of lines read since the start")?,
             bytes_lost: counter("bytes_lost_total", "Estimated bytes truncated away before they were read")?,
+            hole_bytes: counter("nul_bytes_skipped_total", "NUL characters where lines would begin, passed over")?,
             files: gauge("files", "Files known")?,
             open_files: gauge("open_files", "Files open")?,
             producer_restarts: counter("producer_restarts_total", "New producers after a fatal error")?,
+            topic_otherwise,
             unreadable: counter("unreadable_total", "Attempts to read a file or directory that failed")?,
         })
     }
@@ -72,6 +86,7 @@ impl Metrics {
         }
         raise(&self.bytes_read, counts.bytes_read);
         raise(&self.bytes_lost, counts.ledger.bytes_lost);
+        raise(&self.hole_bytes, counts.hole_bytes);
         let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         self.in_flight.set(signed(counts.read.saturating_sub(counts.ledger.finished())));
         self.in_flight_bytes.set(signed(counts.in_flight_bytes));

@@ -1,6 +1,7 @@
 //! Handing records to Kafka: a small trait, so that the agent's rules can be tested with late, failed and reordered
 //! reports, and the real thing in [`kafka`].
 
+mod hurry;
 pub(crate) mod kafka;
 #[cfg(test)]
 pub(crate) mod memory;
@@ -69,6 +70,9 @@ pub(crate) enum Sent {
 
 pub(crate) trait Producer {
     fn send(&mut self, record: &Outgoing) -> Sent;
+
+    /// Nothing is to follow for now: what was taken is sent without waiting for more.
+    fn hurry(&mut self);
 
     /// Appends the reports that came since the last call.
     fn take_deliveries(&mut self, into: &mut Vec<Delivery>);

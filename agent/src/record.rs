@@ -5,25 +5,35 @@ mod encode;
 mod escape;
 mod merge;
 mod parse;
+mod path_fields;
 mod scan;
 mod shape;
 #[cfg(test)]
 mod tests;
 mod timestamp;
+mod topic;
+
+use crate::frame::Stream;
 
 pub(crate) use encode::{Encoder, Line};
 pub(crate) use parse::Parser;
-pub(crate) use scan::find;
+pub(crate) use path_fields::PathFields;
+pub(crate) use scan::{find, object as scan_members};
 pub(crate) use shape::Shape;
-pub(crate) use timestamp::read_time;
+pub(crate) use timestamp::{canonical as canonical_time, read_time};
+pub(crate) use topic::Topics;
 
-/// `log.flags` of a record.
+/// What `log` says of a record beside its place: `log.flags`, `log.iostream`, `log.sample_rate`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Flags {
     /// Not the whole line: it was cut at a limit.
     pub(crate) truncated: bool,
-    /// A piece of a line.
+    /// A piece of a line, or the beginning of an event that has more lines than it may.
     pub(crate) split: bool,
+    /// It was taken as a sample and stands for this many.
+    pub(crate) sample_rate: Option<u32>,
+    /// Where a container wrote it.
+    pub(crate) stream: Option<Stream>,
 }
 
 /// Whether a value of `@timestamp` says a time.

@@ -21,6 +21,7 @@ use crate::{
     identity,
     metrics::Metrics,
     produce::kafka::KafkaProducer,
+    status::{Desk, FileStatus, lines, table},
     wake::Waker,
 };
 
@@ -47,6 +48,14 @@ pub async fn run(config: AgentConfig, context: Context) -> Result<(), AgentError
     let stop = Arc::new(AtomicBool::new(false));
     let relimit = NewLimits::default();
     let mut reloads = context.reload.listen::<AgentConfig>();
+    let desk = Desk::default();
+    for (page, words) in [("status", table as fn(Vec<FileStatus>) -> String), ("status.json", lines)] {
+        let (desk, waker) = (desk.clone(), waker.clone());
+        context.pages.add(page, move || {
+            let (desk, waker) = (desk.clone(), waker.clone());
+            async move { words(desk.ask(&waker).await) }
+        });
+    }
     let around = Surroundings {
         host_id: identity::host_id(&*disk, &config.state_dir).map_err(state_error)?,
         host_name: config.host_name.clone().unwrap_or_else(host_name),
@@ -57,8 +66,10 @@ pub async fn run(config: AgentConfig, context: Context) -> Result<(), AgentError
         health: context.health.clone(),
         pulse: context.progress.watch("agent reader", STALL),
         relimit: relimit.clone(),
+        desk: desk.clone(),
+        once: context.flags.contains("once"),
     };
-    let producer = KafkaProducer::new(&config.kafka, config.buffer_bytes, waker.clone())?;
+    let producer = KafkaProducer::new(&config, waker.clone())?;
     let (ended, mut end) = oneshot::channel();
     std::thread::Builder::new()
         .name("agent-reader".into())
@@ -87,7 +98,7 @@ pub async fn run(config: AgentConfig, context: Context) -> Result<(), AgentError
 }
 
 /// The machine's name.
-fn host_name() -> String {
+pub(crate) fn host_name() -> String {
     let name = rustix::system::uname();
     let name = name.nodename().to_string_lossy();
     if name.is_empty() { "localhost".to_owned() } else { name.into_owned() }

@@ -1,14 +1,17 @@
 //! One generation of a file while the agent knows it.
 
-use std::{collections::VecDeque, fs::File, path::PathBuf, rc::Rc, time::Instant};
+use std::{collections::VecDeque, path::PathBuf, rc::Rc, time::Instant};
 
 use crate::{
     checkpoint::{Extent, FileEntry, FileState, Mark},
+    frame::Text,
     identity::{Generation, Stat, generation},
     in_flight::InFlight,
-    limit::Limiter,
+    limit::Limits,
     line_id::LineHasher,
     record::Shape,
+    rest::Rest,
+    source::Source,
 };
 
 /// Bytes before an extent that are compared, to notice that a file was truncated and written again.
@@ -28,7 +31,7 @@ pub(crate) struct Tracked {
     pub(crate) path: PathBuf,
     /// Its name now, as far as known.
     pub(crate) name: Option<PathBuf>,
-    pub(crate) file: Option<File>,
+    pub(crate) file: Option<Source>,
     /// Whether its beginning was compared with the checkpoint since the agent started.
     pub(crate) verified: bool,
     pub(crate) last_used: u64,
@@ -44,6 +47,8 @@ pub(crate) struct Tracked {
     pub(crate) counted_to: u64,
     /// Size when last looked at.
     pub(crate) size: u64,
+    /// Whether scans leave it alone.
+    pub(crate) rest: Rest,
     pub(crate) extents: VecDeque<Extent>,
     /// Ends of lines that time decided, from `position` on.
     pub(crate) boundaries: VecDeque<u64>,
@@ -57,11 +62,13 @@ pub(crate) struct Tracked {
     /// It was truncated, and possible copies are looked at first.
     pub(crate) copies_first: bool,
     pub(crate) long: Option<LongLine>,
-    /// `offset` is inside a line that is being split.
-    pub(crate) inside_line: bool,
+    /// What is before `offset`.
+    pub(crate) before: Before,
+    /// Known once there are bytes to tell it from.
+    pub(crate) text: Option<Text>,
     pub(crate) in_flight: InFlight,
     pub(crate) queued: Queued,
-    /// `inside_line` must be asked from the byte before.
+    /// `before` must be asked from the bytes before.
     pub(crate) fresh: bool,
     /// Slot and number of an older generation under the same name, which is read first.
     pub(crate) after: Option<(usize, u64)>,
@@ -80,8 +87,18 @@ pub(crate) struct Tracked {
     pub(crate) content_gone: bool,
     /// Fully written to the checkpoint.
     pub(crate) recorded: bool,
+    /// Its content is compressed.
+    pub(crate) archived: bool,
+    /// It is known whether a compressed file is another one's continuation.
+    pub(crate) resolved: bool,
+    /// To be read only if it is a continuation: compressed, or a copy that no glob matches.
+    pub(crate) only_as_continuation: bool,
+    /// A compressed file that was read and acknowledged to its end.
+    pub(crate) done: bool,
+    /// When its position was what, for its rate.
+    pub(crate) rate_since: Option<(Instant, u64)>,
     pub(crate) shape: Rc<Shape>,
-    pub(crate) limiters: Rc<[Rc<Limiter>]>,
+    pub(crate) limits: Limits,
 }
 
 /// A line longer than the limit whose end is not found yet; `read_to` is where the search goes on.
@@ -101,15 +118,19 @@ pub(crate) enum Queued {
     Read,
 }
 
+/// What is before a place in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// A terminator, or nothing.
+    LineEnd,
+    /// The end of a line that time decided: a newline may follow that belongs to it.
+    TimedEnd,
+    /// A piece of a line that is being split.
+    Piece,
+}
+
 impl Tracked {
-    pub(crate) fn new(
-        id: u64,
-        input: usize,
-        stat: &Stat,
-        path: PathBuf,
-        shape: Rc<Shape>,
-        limiters: Rc<[Rc<Limiter>]>,
-    ) -> Self {
+    pub(crate) fn new(id: u64, input: usize, stat: &Stat, path: PathBuf, shape: Rc<Shape>, limits: Limits) -> Self {
         Self {
             id,
             input,
@@ -129,6 +150,7 @@ impl Tracked {
             position: 0,
             counted_to: 0,
             size: stat.size,
+            rest: Rest::default(),
             extents: VecDeque::new(),
             boundaries: VecDeque::new(),
             tail: None,
@@ -137,7 +159,8 @@ impl Tracked {
             incomplete: None,
             copies_first: false,
             long: None,
-            inside_line: false,
+            before: Before::LineEnd,
+            text: None,
             in_flight: InFlight::default(),
             queued: Queued::No,
             fresh: true,
@@ -151,8 +174,13 @@ impl Tracked {
             deleted: false,
             content_gone: false,
             recorded: false,
+            archived: false,
+            resolved: false,
+            only_as_continuation: false,
+            done: false,
+            rate_since: None,
             shape,
-            limiters,
+            limits,
         }
     }
 
@@ -163,7 +191,7 @@ impl Tracked {
         (self.dev, self.ino, self.birth, self.start) = (entry.dev, entry.ino, entry.birth, entry.start);
         self.extents = state.extents.iter().copied().collect();
         self.boundaries = state.boundaries.iter().copied().collect();
-        (self.beginning, self.mark) = (state.beginning, state.mark);
+        (self.beginning, self.mark, self.done) = (state.beginning, state.mark, state.done);
         (self.position, self.counted_to, self.recorded, self.verified) = (state.position, state.position, true, false);
         self.size = self.extents_end();
         self.rewind();
@@ -179,7 +207,7 @@ impl Tracked {
     pub(crate) fn rewind(&mut self) {
         (self.offset, self.read_to) = (self.position, self.position);
         (self.long, self.partial, self.at_end) = (None, None, false);
-        (self.inside_line, self.fresh) = (false, true);
+        (self.before, self.fresh) = (Before::LineEnd, true);
     }
 
     pub(crate) fn entry(&self, input: &str, generation: Generation) -> FileEntry {

@@ -10,7 +10,7 @@ use logmill_e2e::{
     sample::{self, PeakMemory},
 };
 
-use crate::report::Report;
+use crate::{quiet::Quiet, report::Report};
 
 const FILES: usize = 20;
 
@@ -29,10 +29,11 @@ pub async fn run(report: &mut Report, lines: u64) -> Result<()> {
         ),
         &["lines", "lines/s", "MB/s", "agent CPU-s per M lines", "broker CPU-s per M lines", "agent MiB", "broker MiB"],
     );
+    let mut quiet = Quiet::new();
     for kind in [Lines::Raw, Lines::Json] {
         let mut runs = Vec::new();
         for _ in 0..3 {
-            runs.push(one(kind, lines, false).await?);
+            runs.push(quiet.run(async || one(kind, lines, false).await).await?);
         }
         runs.sort_by(|a, b| a.rate.total_cmp(&b.rate));
         let m = &runs[1];
@@ -46,7 +47,7 @@ pub async fn run(report: &mut Report, lines: u64) -> Result<()> {
             format!("{:.0}", m.memory(Part::Broker)),
         ]);
     }
-    report.end();
+    report.note(&quiet.told());
     report.section(
         "File to embedded index",
         "The same with sinks and index running; the time ends when the index counts every line.",
@@ -64,13 +65,13 @@ pub async fn run(report: &mut Report, lines: u64) -> Result<()> {
         ],
     );
     for kind in [Lines::Raw, Lines::Json] {
-        let m = one(kind, lines / 4, true).await?;
+        let m = quiet.run(async || one(kind, lines / 4, true).await).await?;
         let mut row = vec![name(kind), format!("{:.0}", m.rate)];
         row.extend(PARTS.iter().map(|p| format!("{:.2}", m.cpu(*p))));
         row.extend(PARTS.iter().map(|p| format!("{:.0}", m.memory(*p))));
         report.row(&row);
     }
-    report.end();
+    report.note(&quiet.told());
     Ok(())
 }
 

@@ -1,20 +1,13 @@
 //! How long the broker takes from exec to its first acknowledgement on an empty directory.
 
-use std::time::Duration;
+use anyhow::Result;
+use logmill_e2e::sample;
 
-use anyhow::{Result, ensure};
-use logmill_e2e::{
-    clock,
-    pipeline::{Part, Pipeline},
-    process::{Process, binary},
-    sample,
+use crate::{
+    broker::server::{Kind, Server},
+    quiet::Quiet,
+    report::Report,
 };
-use rdkafka::{
-    ClientConfig,
-    producer::{FutureProducer, FutureRecord},
-};
-
-use crate::report::Report;
 
 const ROUNDS: usize = 7;
 
@@ -25,37 +18,15 @@ pub async fn run(report: &mut Report) -> Result<()> {
          with the delivery report of its first record, which includes making the topic.",
         &["median", "fastest", "slowest", "RssAnon after"],
     );
-    let (mut times, mut memory) = (Vec::new(), 0.0f64);
+    let (mut times, mut memory, mut quiet) = (Vec::new(), 0.0f64, Quiet::new());
     for _ in 0..ROUNDS {
-        let dir = tempfile::tempdir()?;
-        let pipeline = Pipeline::new(dir.path())?;
-        let producer: FutureProducer = ClientConfig::new()
-            .set("bootstrap.servers", &pipeline.brokers)
-            .set("reconnect.backoff.ms", "1")
-            .set("reconnect.backoff.max.ms", "2")
-            .set("retry.backoff.ms", "1")
-            .set("topic.metadata.refresh.fast.interval.ms", "1")
-            .set("linger.ms", "0")
-            .set("log_level", "0")
-            .create()?;
-        let send = producer.send(FutureRecord::<(), str>::to("first").payload("hello"), Duration::from_secs(10));
-        let yaml = pipeline.yaml(Part::Broker);
-        let start = clock::now();
-        let process = Process::spawn(
-            "broker",
-            &binary("logmill-broker")?,
-            &["--config", &yaml.to_string_lossy()],
-            dir.path(),
-            &dir.path().join("broker.out"),
-        )?;
-        let delivered = send.await;
-        times.push(start.elapsed().as_secs_f64() * 1000.0);
-        ensure!(delivered.is_ok(), "the first record was not delivered: {delivered:?}, {}", process.tail());
-        memory = memory.max(sample::rss_anon_kib(process.id())? as f64 / 1024.0);
+        let (server, ready) = quiet.run(async || Server::start(Kind::OURS_DISK).await).await?;
+        times.push(ready.as_secs_f64() * 1000.0);
+        memory = memory.max(sample::rss_anon_kib(server.pid()?)? as f64 / 1024.0);
     }
     times.sort_by(f64::total_cmp);
     let ms = |t: f64| format!("{t:.0} ms");
     report.row(&[ms(times[ROUNDS / 2]), ms(times[0]), ms(times[ROUNDS - 1]), format!("{memory:.0} MiB")]);
-    report.end();
+    report.note(&quiet.told());
     Ok(())
 }

@@ -13,7 +13,7 @@ use logmill_e2e::{
     sample::{self, PeakMemory},
 };
 
-use crate::report::Report;
+use crate::{quiet::Quiet, report::Report};
 
 const LINES: u64 = 300_000;
 const IDLE: Duration = Duration::from_secs(20);
@@ -24,6 +24,14 @@ pub async fn run(report: &mut Report) -> Result<()> {
         &format!("Agent, broker, sinks and embedded index in one process: start, {LINES} JSON lines into the index, then {} s without input.", IDLE.as_secs()),
         &["ready after", "lines/s into the index", "peak MiB", "idle MiB", "idle CPU"],
     );
+    let mut quiet = Quiet::new();
+    let row = quiet.run(once).await?;
+    report.row(&row);
+    report.note(&quiet.told());
+    Ok(())
+}
+
+async fn once() -> Result<Vec<String>> {
     let dir = tempfile::tempdir()?;
     let logs = dir.path().join("logs");
     std::fs::create_dir_all(&logs)?;
@@ -40,9 +48,7 @@ pub async fn run(report: &mut Report) -> Result<()> {
     let status = child.wait()?;
     let row = measured?;
     ensure!(status.success(), "up ended with {status}");
-    report.row(&row);
-    report.end();
-    Ok(())
+    Ok(row)
 }
 
 async fn measure(

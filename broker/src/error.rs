@@ -13,6 +13,11 @@ pub enum Error {
     DataDirLocked { path: PathBuf },
     #[error("cannot use the data directory {path}: {source}")]
     DataDir { path: PathBuf, source: io::Error },
+    #[error(
+        "partition {partition} is in two data directories, {} and {}: keep the newer one, move the other away",
+        paths[0].display(), paths[1].display()
+    )]
+    PartitionTwice { partition: String, paths: [PathBuf; 2] },
     #[error("cannot read or write the broker's metadata {path}: {reason}")]
     Metadata { path: PathBuf, reason: String },
     #[error("invalid topic setting in broker.yaml, topics.config: {0}")]

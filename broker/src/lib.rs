@@ -17,4 +17,5 @@ mod server;
 mod settings;
 
 pub use error::Error;
+pub use logmill_log::dump;
 pub use server::{RunningBroker, run};

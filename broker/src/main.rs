@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
+use logmill_config::broker::BrokerConfig;
 use logmill_daemon::{Daemon, daemon_main};
 
 fn main() -> ExitCode {
     let daemon = Daemon {
         name: "logmill-broker",
         about: "A Kafka-protocol broker whose acks mean on disk",
-        load: logmill_config::broker::load,
-        settings: |config| (config.metrics, config.shutdown_timeout),
+        settings: |config: &BrokerConfig| (config.metrics, config.shutdown_timeout),
         live: |_| false,
     };
     daemon_main(daemon, logmill_broker::run)

@@ -1,6 +1,7 @@
 //! Partitions: a log with its high watermark, its waiters and what clients may do to it.
 
 pub(crate) mod collector;
+pub(crate) mod data_dirs;
 pub(crate) mod error;
 pub(crate) mod fetch_sessions;
 pub(crate) mod incoming;

@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use logmill_config::broker::{BrokerConfig, Durability, GroupCommit};
 use logmill_daemon::{Pulse, context::Context};
 use logmill_disk::{Disk, RealDisk};
-use logmill_log::{DataDir, OpenError, Options};
+use logmill_log::Options;
 use prometheus::Registry;
 use tokio::{sync::Semaphore, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -31,11 +31,13 @@ use crate::{
         listener::{self, Bound, Shared},
         per_address::PerAddress,
     },
-    partition::{collector, fetch_sessions::FetchSessions, partitions::Partitions},
+    partition::{collector, data_dirs::DataDirs, fetch_sessions::FetchSessions, partitions::Partitions},
     settings::Settings,
 };
 
 const BEAT: Duration = Duration::from_secs(5);
+/// Between looks at what flush.ms wants synced.
+const FLUSH_LOOK: Duration = Duration::from_millis(500);
 const STALL: Duration = Duration::from_secs(60);
 
 /// Runs a broker until `context.stop` is cancelled.
@@ -114,12 +116,9 @@ fn open(
         compaction_bytes_per_second: Some(config.compaction.bytes_per_second),
         ..Options::default()
     };
-    let data_dir = DataDir::open(&config.data_dir, options).map_err(|error| match error {
-        OpenError::Locked { path } => Error::DataDirLocked { path },
-        OpenError::Io { path, source } => Error::DataDir { path, source },
-        other => Error::Log(other.to_string()),
-    })?;
-    collector::register(registry, &data_dir)?;
+    let paths = [std::slice::from_ref(&config.data_dir), &config.more_data_dirs].concat();
+    let data_dirs = Arc::new(DataDirs::open(&paths, &options)?);
+    collector::register(registry, &data_dirs)?;
     let new_cluster_id = || URL_SAFE_NO_PAD.encode(Uuid::new_v4().as_bytes());
     let metadata: Arc<dyn MetadataStore> = Arc::new(EmbeddedStore::open(&*disk, &config.data_dir, new_cluster_id)?);
     let topic_defaults = Arc::new(defaults);
@@ -127,7 +126,7 @@ fn open(
         let defaults = topic_defaults.clone();
         Arc::new(move |topic: &crate::metadata::image::Topic| defaults.log_config(topic))
     };
-    let partitions = Arc::new(Partitions::new(data_dir, config_of, metrics.clone()));
+    let partitions = Arc::new(Partitions::new(data_dirs, config_of, metrics.clone()));
     partitions.apply(&metadata.image());
     let clock = Clock::system();
     let groups = Groups::new(GroupsOptions {
@@ -180,6 +179,7 @@ async fn serve(broker: Arc<Broker>, bound: Vec<Bound>, context: Context) -> Resu
     let housekeeping = tokio::spawn(housekeeping(broker.clone()));
     let beating = tokio::spawn(beat(broker.clone(), context.progress.watch("broker partitions", STALL)));
     let compaction = tokio::spawn(compaction(broker.clone()));
+    let flushing = tokio::spawn(flushing(broker.clone()));
     broker.stop.cancelled().await;
     context.health.set("broker", Err("stopping".to_owned()));
     tasks.close();
@@ -190,12 +190,13 @@ async fn serve(broker: Arc<Broker>, bound: Vec<Bound>, context: Context) -> Resu
     }
     housekeeping.abort();
     beating.abort();
+    flushing.abort();
     // A run under way ends when the data directory is closed.
     compaction.abort();
     drop(groups.await);
     drop(opening.await);
     let partitions = broker.partitions.clone();
-    let closed = tokio::task::spawn_blocking(move || partitions.data_dir().close()).await;
+    let closed = tokio::task::spawn_blocking(move || partitions.data_dirs().close()).await;
     closed.map_err(|e| Error::Log(e.to_string()))?.map_err(|e| Error::Log(e.to_string()))
 }
 
@@ -229,12 +230,12 @@ fn open_found(broker: &Broker) {
         tracing::error!(topic, partition, %error, "opening a partition failed");
     }
     let image = broker.image();
-    for dir in broker.partitions.data_dir().found() {
+    for dir in broker.partitions.data_dirs().found() {
         if image.topic(&dir.topic).is_none() {
             tracing::warn!(
                 topic = dir.topic,
                 partition = dir.partition,
-                "the data directory has a partition of a topic that the metadata does not know; it is left alone"
+                "a data directory has a partition of a topic that the metadata does not know; it is left alone"
             );
         }
     }
@@ -245,7 +246,9 @@ async fn housekeeping(broker: Arc<Broker>) {
     loop {
         tokio::time::sleep_until(next).await;
         let partitions = broker.partitions.clone();
-        if let Ok(segments @ 1..) = tokio::task::spawn_blocking(move || partitions.data_dir().housekeeping()).await {
+        if let Ok(segments @ 1..) =
+            tokio::task::spawn_blocking(move || partitions.data_dirs().iter().map(|dir| dir.housekeeping()).sum()).await
+        {
             tracing::info!(segments, "retention deleted segments");
         }
         next = broker.clock.monotonic() + broker.settings.retention_interval;
@@ -257,10 +260,22 @@ async fn beat(broker: Arc<Broker>, pulse: Pulse) {
     loop {
         pulse.working();
         let looked = broker.clone();
-        let look = move || (looked.image().topics.len(), looked.partitions.data_dir().logs().len());
+        let look = move || (looked.image().topics.len(), looked.partitions.data_dirs().logs().len());
         drop(tokio::task::spawn_blocking(look).await);
         pulse.waiting();
         tokio::time::sleep(BEAT).await;
+    }
+}
+
+/// With page-cache durability some topics may want to be synced now and then (flush.ms).
+async fn flushing(broker: Arc<Broker>) {
+    if broker.settings.config.durability != Durability::PageCache {
+        return;
+    }
+    loop {
+        tokio::time::sleep(FLUSH_LOOK).await;
+        let partitions = broker.partitions.clone();
+        drop(tokio::task::spawn_blocking(move || partitions.data_dirs().iter().for_each(|dir| dir.flush_due())).await);
     }
 }
 
@@ -268,7 +283,9 @@ async fn compaction(broker: Arc<Broker>) {
     loop {
         tokio::time::sleep(broker.settings.config.compaction.interval).await;
         let partitions = broker.partitions.clone();
-        if let Ok(logs @ 1..) = tokio::task::spawn_blocking(move || partitions.data_dir().compact()).await {
+        if let Ok(logs @ 1..) =
+            tokio::task::spawn_blocking(move || partitions.data_dirs().iter().map(|dir| dir.compact()).sum()).await
+        {
             tracing::info!(logs, "compacted");
         }
     }

@@ -1,14 +1,16 @@
 //! agent.yaml: which files are read, how a line becomes a record, how fast, and where it goes.
 
+mod framing;
+pub mod grok;
 mod load;
 
-pub use load::{REFERENCE, check, load, parse, parse_with};
+pub use framing::{Container, Encoding, Join, Multiline, Preset};
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use jiff::tz::TimeZone;
 
-use crate::kafka::KafkaConfig;
+use crate::{kafka::KafkaConfig, template::Template};
 
 /// A validated agent.yaml.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +19,8 @@ pub struct AgentConfig {
     pub state_dir: PathBuf,
     pub kafka: KafkaConfig,
     pub inputs: Vec<Input>,
+    /// Of all inputs together; `per` means nothing here.
+    pub limits: Vec<Limit>,
     /// `host.name` of every record. Default: the machine's host name.
     pub host_name: Option<String>,
     /// Bytes that read but unacknowledged records may hold, librdkafka's queue included. Default 16 MiB.
@@ -37,14 +41,21 @@ pub struct Input {
     /// Globs, `**` crosses directories.
     pub include: Vec<String>,
     pub exclude: Vec<String>,
+    /// Where its records go; with `topic_by` those whose fields give no topic.
     pub topic: String,
+    pub topic_by: Option<TopicBy>,
     pub key: Key,
     pub read_from: ReadFrom,
     pub parse: Parse,
     /// Of times that name none. Default: the machine's.
     pub timezone: TimeZone,
-    /// Fields of logfmt and regular expressions that are numbers; the others are text.
+    /// Fields of logfmt, expressions and columns that are numbers; the others are text.
     pub numbers: Vec<String>,
+    pub encoding: Encoding,
+    /// The lines are wrapped by this runtime. Default: none.
+    pub container: Option<Container>,
+    /// Lines that are one event. Default: each line is one.
+    pub multiline: Option<Multiline>,
     /// Longest line in bytes. Default 256 KiB.
     pub max_line_bytes: u64,
     pub on_long_line: OnLongLine,
@@ -53,6 +64,24 @@ pub struct Input {
     pub limits: Vec<Limit>,
     /// Added to each record, dotted names nested (`service.name`).
     pub fields: BTreeMap<String, serde_json::Value>,
+    /// Fields that a file's path tells. Default: none.
+    pub path_fields: Option<PathFields>,
+}
+
+/// A topic that the record's fields decide.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicBy {
+    pub template: Template,
+    /// More topics than this are not written to. Default 100.
+    pub most: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PathFields {
+    /// Namespace, pod and container, from the paths of pod logs.
+    Kubernetes,
+    /// Named groups of a regular expression, `__` in a name for a dot.
+    Pattern(String),
 }
 
 /// Kafka record key. Default: file.
@@ -95,6 +124,23 @@ pub enum Parse {
         /// How the group `timestamp` is written (strftime). Default: RFC 3339 or seconds since 1970.
         time: Option<String>,
     },
+    /// Named places are fields, those with a type are numbers.
+    Grok {
+        pattern: String,
+        /// Patterns of the user's own by name.
+        own: BTreeMap<String, String>,
+        /// As of a regular expression.
+        time: Option<String>,
+    },
+    /// Comma-separated values (RFC 4180) in this order.
+    Csv {
+        /// `None` is left out.
+        columns: Vec<Option<String>>,
+        /// An ASCII character.
+        delimiter: u8,
+        /// As of a regular expression, of the column `timestamp`.
+        time: Option<String>,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -107,7 +153,7 @@ pub enum OnLongLine {
     Drop,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Limit {
     pub per: LimitPer,
     pub lines_per_second: Option<u32>,
@@ -117,16 +163,23 @@ pub struct Limit {
     pub on_exceed: OnExceed,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum LimitPer {
     #[default]
     File,
     Input,
+    /// Each value of a field of the record, at a dotted path.
+    Field(String),
 }
 
-/// What happens above the limit. Only `delay` so far: reading waits, nothing is lost.
+/// What happens above the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnExceed {
+    /// Reading waits, nothing is lost.
     #[default]
     Delay,
+    /// Counted in the ledger as `limit`.
+    Drop,
+    /// One in so many passes and says so (`log.sample_rate`); the others are counted as `sample`.
+    Sample { one_in: u32 },
 }

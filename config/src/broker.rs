@@ -2,8 +2,6 @@
 
 mod load;
 
-pub use load::{REFERENCE, check, load, parse, parse_with};
-
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 /// A validated broker.yaml.
@@ -13,6 +11,8 @@ pub struct BrokerConfig {
     pub node_id: i32,
     /// Default `/var/lib/logmill-broker`.
     pub data_dir: PathBuf,
+    /// On other disks; new partitions are spread over all of them. Default none.
+    pub more_data_dirs: Vec<PathBuf>,
     /// At least one. Default 127.0.0.1:9092.
     pub listeners: Vec<Listener>,
     pub durability: Durability,
@@ -98,6 +98,8 @@ pub struct Limits {
     pub max_connections_per_address: usize,
     /// One batch, where the broker has to decompress it. Default 128 MiB.
     pub max_decompressed_bytes: u64,
+    /// A connection that takes nothing of a response for so long is closed. Default 1 min.
+    pub slow_reader_timeout: Duration,
     /// Connections without traffic are closed. Default 10 min.
     pub idle_timeout: Duration,
 }

@@ -18,6 +18,42 @@ pub struct Checked<T> {
     pub warnings: Vec<Problem>,
 }
 
+/// A configuration that a whole file holds.
+pub trait ConfigFile: Sized {
+    /// The reference file that users copy and `logmill up` runs on.
+    const REFERENCE: &'static str;
+
+    #[doc(hidden)]
+    fn build(root: &mut Section) -> Self;
+
+    /// Loads and checks a file.
+    fn load(path: &Path) -> Result<Self, Errors> {
+        Self::parse(&path.display().to_string(), &read(path)?)
+    }
+
+    /// As [`ConfigFile::load`], with the mistakes that `verify` finds in what was loaded.
+    fn load_verified(path: &Path, verify: impl Fn(&Self) -> Vec<Problem>) -> Result<Self, Errors> {
+        let config = Self::load(path)?;
+        let problems = verify(&config);
+        if problems.is_empty() { Ok(config) } else { Err(Errors { file: path.display().to_string(), problems }) }
+    }
+
+    /// Checks a text; `name` stands for it in errors.
+    fn parse(name: &str, text: &str) -> Result<Self, Errors> {
+        Self::parse_with(name, text, &process_env)
+    }
+
+    /// As [`ConfigFile::parse`], with `env` answering for `${VAR}`.
+    fn parse_with(name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Self, Errors> {
+        Self::check(name, text, env).map(|checked| checked.config)
+    }
+
+    /// As [`ConfigFile::parse_with`], with what is odd but allowed.
+    fn check(name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Checked<Self>, Errors> {
+        parse(name, text, env)
+    }
+}
+
 /// The text of a configuration file.
 pub(crate) fn read(path: &Path) -> Result<String, Errors> {
     let name = path.display().to_string();
@@ -35,20 +71,15 @@ pub(crate) fn read(path: &Path) -> Result<String, Errors> {
     })
 }
 
-/// Parses `text` and reads it with `build`; `env` answers for `${VAR}`.
-pub(crate) fn parse<T>(
-    name: &str,
-    text: &str,
-    env: &dyn Fn(&str) -> Option<String>,
-    build: impl FnOnce(&mut Section) -> T,
-) -> Result<Checked<T>, Errors> {
+/// Parses `text` and builds what it says; `env` answers for `${VAR}`.
+fn parse<T: ConfigFile>(name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Checked<T>, Errors> {
     if text.len() as u64 > MAX_FILE_BYTES {
         return Err(Errors::whole(name, "larger than 1MiB, which no configuration file is".into()));
     }
     let findings = Findings::default();
     let config = tree::parse(text.trim_start_matches('\u{feff}'), env, &findings).map(|root| {
         let mut section = Section::root(&root, &findings);
-        let config = build(&mut section);
+        let config = T::build(&mut section);
         section.finish();
         config
     });

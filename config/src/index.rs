@@ -2,8 +2,6 @@
 
 mod load;
 
-pub use load::{REFERENCE, check, load, parse, parse_with};
-
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// A validated index.yaml.

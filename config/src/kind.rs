@@ -3,9 +3,13 @@
 use std::path::Path;
 
 use crate::{
-    agent, broker, file, index,
+    ConfigFile,
+    agent::AgentConfig,
+    broker::BrokerConfig,
+    file,
+    index::IndexConfig,
     problem::{Errors, Findings, Problem},
-    sinks,
+    sinks::SinksConfig,
     tree::{self, Kind as NodeKind},
 };
 
@@ -49,10 +53,10 @@ pub fn check(path: &Path) -> Result<(Kind, Vec<Problem>), Errors> {
     })?;
     let env = &file::process_env;
     let warnings = match kind {
-        Kind::Agent => agent::check(&name, &text, env)?.warnings,
-        Kind::Broker => broker::check(&name, &text, env)?.warnings,
-        Kind::Sinks => sinks::check(&name, &text, env)?.warnings,
-        Kind::Index => index::check(&name, &text, env)?.warnings,
+        Kind::Agent => AgentConfig::check(&name, &text, env)?.warnings,
+        Kind::Broker => BrokerConfig::check(&name, &text, env)?.warnings,
+        Kind::Sinks => SinksConfig::check(&name, &text, env)?.warnings,
+        Kind::Index => IndexConfig::check(&name, &text, env)?.warnings,
     };
     Ok((kind, warnings))
 }

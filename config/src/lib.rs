@@ -4,11 +4,13 @@
 //! (exit code 78). The reference files that users copy lie beside this crate's `src`.
 //!
 //! Text → [`tree`] (nodes with positions, variables put in) → [`section`] and [`value`] (typed reading that collects
-//! every mistake) → the types in [`agent`], [`broker`], [`sinks`] and [`index`].
+//! every mistake) → the types in [`agent`], [`broker`], [`sinks`] and [`index`]. What the last step asks for is what [`describe`]
+//! tells: the reference page and the JSON Schema.
 
 pub mod agent;
 pub mod broker;
 mod change;
+pub mod describe;
 mod expand;
 mod file;
 pub mod index;
@@ -27,5 +29,5 @@ mod value;
 mod tests;
 
 pub use change::Snapshot;
-pub use file::Checked;
+pub use file::{Checked, ConfigFile};
 pub use problem::{Errors, Mark, Problem};

@@ -11,9 +11,32 @@ use crate::{
 
 /// A Kafka topic: 1 to 249 of ASCII letters, digits, `.`, `_` and `-`; not `.` or `..`.
 pub(crate) fn topic(value: &Value) -> Option<String> {
-    let name = value.text()?;
+    let name = value.text_that_is("topic name")?;
     match topic_fault(&name) {
         None => Some(name),
+        Some(fault) => value.fail(fault),
+    }
+}
+
+/// A topic whose name may hold `{field}` parts.
+pub(crate) fn topic_template(value: &Value) -> Option<Template> {
+    let text = value.text_that_is("topic name, with {field} parts or without")?;
+    let template = match Template::parse(&text) {
+        Ok(template) => template,
+        Err(reason) => return value.fail(reason),
+    };
+    let mut name = String::new();
+    for part in template.parts() {
+        match part {
+            Part::Text(text) => name.push_str(text),
+            Part::Field(_) => name.push('0'),
+            Part::Meta(_) => {
+                return value.fail(format!("\"{text}\" is not known in a topic, expected fields of the record"));
+            }
+        }
+    }
+    match topic_fault(&name) {
+        None => Some(template),
         Some(fault) => value.fail(fault),
     }
 }
@@ -36,10 +59,10 @@ fn topic_fault(name: &str) -> Option<String> {
 
 /// `local`, `UTC`, an offset or a name of the time zone database.
 pub(crate) fn time_zone(value: &Value) -> Option<TimeZone> {
-    let text = value.text()?;
-    if text == "local" {
-        return Some(TimeZone::system());
+    if let Some(zone) = value.word("local", TimeZone::system()) {
+        return Some(zone);
     }
+    let text = value.text_that_is("time zone")?;
     match DateTimeParser::new().parse_time_zone(&text) {
         Ok(zone) => Some(zone),
         Err(_) => value.fail(format!(
@@ -50,7 +73,7 @@ pub(crate) fn time_zone(value: &Value) -> Option<TimeZone> {
 
 /// A topic, or `^regex`.
 pub(crate) fn topic_or_regex(value: &Value) -> Option<String> {
-    let text = value.text()?;
+    let text = value.text_that_is("topic name or ^regex")?;
     if !text.starts_with('^') {
         return topic(value);
     }
@@ -66,7 +89,7 @@ pub(crate) fn topic_or_regex(value: &Value) -> Option<String> {
 
 /// The name of an input or sink: letters, digits, `.`, `_` and `-`, used once.
 pub(crate) fn unique(value: &Value, taken: &mut BTreeSet<String>) -> Option<String> {
-    let name = value.text()?;
+    let name = value.text_that_is("name")?;
     if name.len() > 100 || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
         return value.fail(format!(
             "\"{name}\" is not a name, expected up to 100 ASCII letters, digits, \".\", \"_\" and \"-\""
@@ -83,7 +106,7 @@ pub(crate) fn globs(values: &[Value]) -> Vec<String> {
     values
         .iter()
         .filter_map(|v| {
-            let text = v.text()?;
+            let text = v.text_that_is("glob")?;
             match globset::GlobBuilder::new(&text).literal_separator(true).build() {
                 Ok(_) => Some(text),
                 Err(e) => v.fail(format!("\"{text}\" is not a glob: {}", e.kind())),
@@ -106,14 +129,14 @@ pub(crate) fn one_inside_other(a: &str, b: &str) -> bool {
 
 /// `http://HOST[:PORT][/PATH]` or https.
 pub(crate) fn url(value: &Value) -> Option<String> {
-    let text = value.text()?;
+    let text = value.text_that_is("URL")?;
     is_url(value, &text, &text, "?#", "http://localhost:9200")?;
     Some(text.trim_end_matches('/').to_owned())
 }
 
 /// A URL whose path and query may hold `{field}` parts: which host is talked to is never an event's choice.
 pub(crate) fn url_template(value: &Value) -> Option<Template> {
-    let text = value.text()?;
+    let text = value.text_that_is("URL with {field} parts")?;
     let template = match Template::parse(&text) {
         Ok(template) => template,
         Err(reason) => return value.fail(reason),
@@ -162,7 +185,7 @@ fn is_url(value: &Value, url: &str, text: &str, refused: &str, example: &str) ->
 
 /// An index name with `%Y`-like dates and `{field}` parts, by Elasticsearch's rules for index names.
 pub(crate) fn index(value: &Value) -> Option<String> {
-    let text = value.text()?;
+    let text = value.text_that_is("index name with %Y and {field} parts")?;
     match index_fault(&text) {
         None => {
             for kind in ["logs", "metrics", "traces"] {
@@ -182,6 +205,30 @@ pub(crate) fn index(value: &Value) -> Option<String> {
         }
         Some(fault) => value.fail(fault),
     }
+}
+
+/// The name of a data stream, which has no date: its backing indices do.
+pub(crate) fn data_stream(value: &Value) -> Option<String> {
+    let text = value.text_that_is("data stream name")?;
+    if text.contains('%') {
+        return value.fail("a data stream's name has no date, expected e.g. \"logs-app-default\"");
+    }
+    match index_fault(&text) {
+        None => Some(text),
+        Some(fault) => value.fail(fault),
+    }
+}
+
+/// The name of an index template or a lifecycle policy.
+pub(crate) fn template(value: &Value) -> Option<String> {
+    let name = value.text_that_is("template name")?;
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"._-".contains(&b);
+    if name.len() > 200 || name.starts_with(['_', '.']) || !name.bytes().all(allowed) {
+        return value.fail(format!(
+            "\"{name}\" is no template's name, expected up to 200 lower case ASCII letters, digits, \".\", \"_\" and \"-\""
+        ));
+    }
+    Some(name)
 }
 
 const DATE_PARTS: &str = "YmdHjGVy";

@@ -2,6 +2,8 @@
 
 use std::{cell::RefCell, fmt};
 
+use crate::describe::Fact;
+
 /// More mistakes than this in one file are counted, not listed.
 const LISTED_AT_MOST: usize = 100;
 
@@ -81,6 +83,7 @@ impl Problem {
 pub(crate) struct Findings {
     errors: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
+    facts: RefCell<Vec<(String, Fact)>>,
 }
 
 impl Findings {
@@ -90,6 +93,15 @@ impl Findings {
 
     pub(crate) fn warning(&self, mark: Mark, path: &str, message: impl Into<String>) {
         self.warnings.borrow_mut().push(Problem { mark, path: path.to_owned(), message: message.into() });
+    }
+
+    /// What the loader would take at `path`.
+    pub(crate) fn note(&self, path: &str, fact: Fact) {
+        self.facts.borrow_mut().push((path.to_owned(), fact));
+    }
+
+    pub(crate) fn into_facts(self) -> Vec<(String, Fact)> {
+        self.facts.into_inner()
     }
 
     /// Errors and warnings, each in file order.

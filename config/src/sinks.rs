@@ -1,15 +1,21 @@
 //! sinks.yaml: consumer groups, what they read and where it is delivered.
 
+mod condition;
+mod elasticsearch;
+mod enrich;
 mod file;
 mod load;
+mod transform;
 mod webhook;
 
+pub use condition::{Condition, Pattern, Range, Subject};
+pub use elasticsearch::{Compression, Elasticsearch, Id, Op, Template, Tombstones, Version};
+pub use enrich::{Enrich, Geoip, UserAgent};
 pub use file::{File, FileCompression};
+pub use transform::{OnError, Source, Transform};
 pub use webhook::{Format, Method, Order, Rate, Scheme, Sign, Statuses, Webhook};
 
-pub use load::{REFERENCE, check, load, parse, parse_with};
-
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use crate::kafka::KafkaConfig;
 
@@ -36,10 +42,27 @@ pub struct Sink {
     pub group: String,
     /// `group.instance.id`, static membership when set.
     pub instance_id: Option<String>,
+    pub start: Start,
+    /// Delivers only what this holds for, the rest is filtered.
+    pub when: Option<Condition>,
+    /// Changes what `when` holds for, before it is enriched.
+    pub transform: Option<Transform>,
+    pub enrich: Option<Enrich>,
     pub output: Output,
     pub retry: Retry,
     /// Default topic: `<sink name>.dead`.
     pub dead_letters: DeadLetters,
+}
+
+/// Where a group begins in a partition of which it has committed nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Start {
+    #[default]
+    Earliest,
+    /// Behind what is there when the partition is first assigned.
+    Latest,
+    /// At the first record that Kafka has from then on, in ms since 1970.
+    Time(i64),
 }
 
 /// Where a sink delivers to.
@@ -69,21 +92,6 @@ impl Output {
     }
 }
 
-#[derive(Debug, Clone, PartialEq)]
-pub struct Elasticsearch {
-    /// URLs, at least one.
-    pub hosts: Vec<String>,
-    pub auth: Option<Auth>,
-    pub tls: Tls,
-    /// `%Y.%m.%d` and such are the event's own UTC date; `{field.path}` its field.
-    pub index: String,
-    pub id: Id,
-    pub op: Op,
-    pub bulk: Bulk,
-    /// Fields added to nothing: reserved for headers of each request.
-    pub headers: BTreeMap<String, String>,
-}
-
 #[derive(Clone, PartialEq, Eq)]
 pub enum Auth {
     Basic {
@@ -111,29 +119,15 @@ pub struct Tls {
     pub ca_file: Option<PathBuf>,
     /// The client's own certificate with its chain and its key (PKCS #8), PEM.
     pub client: Option<ClientCertificate>,
+    /// SHA-256 of the certificate of an authority that is trusted beside the others when the server shows it.
+    /// Elasticsearch only.
+    pub fingerprint: Option<[u8; 32]>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientCertificate {
     pub cert_file: PathBuf,
     pub key_file: PathBuf,
-}
-
-/// Document `_id`. Default: event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Id {
-    /// The `logmill-id` header, else as `Record`.
-    #[default]
-    Event,
-    /// topic-partition-offset-timestamp.
-    Record,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Op {
-    #[default]
-    Create,
-    Index,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +138,7 @@ pub struct Bulk {
     pub max_documents: usize,
     /// Default 200 ms.
     pub linger: Duration,
-    /// Requests under way at once. Default 4, 1..=64.
+    /// Requests under way at once, at most. Default 4, 1..=64.
     pub in_flight: usize,
 }
 

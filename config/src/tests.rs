@@ -1,11 +1,20 @@
 //! The loader as its users see it: reference files, exact error texts, no panic on any input.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod expressions;
+
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::{agent, broker, index, kind, sinks};
+use crate::{
+    ConfigFile,
+    agent::{self, AgentConfig},
+    broker::BrokerConfig,
+    index::IndexConfig,
+    kind,
+    sinks::{self, Compression, Op, SinksConfig, Start, Template, Tombstones, Version},
+};
 
 fn no_env(_: &str) -> Option<String> {
     None
@@ -13,31 +22,31 @@ fn no_env(_: &str) -> Option<String> {
 
 #[track_caller]
 fn agent_errors(text: &str, expected: &str) {
-    let errors = agent::parse_with("agent.yaml", text, &no_env).unwrap_err().to_string();
+    let errors = AgentConfig::parse_with("agent.yaml", text, &no_env).unwrap_err().to_string();
     assert_eq!(errors, expected.trim());
 }
 
 #[test]
 fn reference_files_say_what_is_the_default() {
-    let agent = agent::parse_with("agent.yaml", agent::REFERENCE, &no_env).unwrap();
+    let agent = AgentConfig::parse_with("agent.yaml", AgentConfig::REFERENCE, &no_env).unwrap();
     assert_eq!(agent.inputs.len(), 2);
     assert_eq!(agent.inputs[0].include, ["./logs/**/*.log"]);
     assert_eq!(agent.inputs[1].read_from, agent::ReadFrom::End);
     let bare = "inputs: [{ name: app, include: ['./logs/**/*.log'], exclude: ['**/*.tmp'], topic: logs.app }]";
-    let mut bare = agent::parse_with("a", bare, &no_env).unwrap();
+    let mut bare = AgentConfig::parse_with("a", bare, &no_env).unwrap();
     bare.inputs.push(agent.inputs[1].clone());
     assert_eq!(bare, agent);
 
-    let broker = broker::parse_with("broker.yaml", broker::REFERENCE, &no_env).unwrap();
-    assert_eq!(broker, broker::parse_with("b", "", &no_env).unwrap());
+    let broker = BrokerConfig::parse_with("broker.yaml", BrokerConfig::REFERENCE, &no_env).unwrap();
+    assert_eq!(broker, BrokerConfig::parse_with("b", "", &no_env).unwrap());
 
-    let index = index::parse_with("index.yaml", index::REFERENCE, &no_env).unwrap();
-    assert_eq!(index, index::parse_with("i", "", &no_env).unwrap());
+    let index = IndexConfig::parse_with("index.yaml", IndexConfig::REFERENCE, &no_env).unwrap();
+    assert_eq!(index, IndexConfig::parse_with("i", "", &no_env).unwrap());
 
-    let sinks = sinks::parse_with("sinks.yaml", sinks::REFERENCE, &no_env).unwrap();
+    let sinks = SinksConfig::parse_with("sinks.yaml", SinksConfig::REFERENCE, &no_env).unwrap();
     let bare = "sinks: [{ name: app-logs, topics: [logs.app], dead_letters: { topic: logs.app.dead },
         elasticsearch: { hosts: ['http://localhost:9200'], index: app-logs-%Y.%m.%d } }]";
-    assert_eq!(sinks, sinks::parse_with("s", bare, &no_env).unwrap());
+    assert_eq!(sinks, SinksConfig::parse_with("s", bare, &no_env).unwrap());
 }
 
 #[test]
@@ -54,11 +63,12 @@ inputs:
     include: [\"/var/log/[a\"]
     topik: logs.app
     key: feild:user
-    parse: cri
-    multiline: { start: x }
+    parse: csv
+    multiline: { start: x, end: y }
+    encoding: utf8
     max_line_bytes: 64K
     limits:
-      - { per: host, lines_per_second: 0 }
+      - { per: hots, lines_per_second: 0, sample_one_in: 5 }
   - name: app
     include: /var/log/*.log
     topic: 'logs app'
@@ -73,16 +83,18 @@ agent.yaml:7:5: inputs[0].topic: missing, expected e.g. "topic: logs.app"
 agent.yaml:8:15: inputs[0].include[0]: "/var/log/[a" is not a glob: unclosed character class; missing ']'
 agent.yaml:9:5: inputs[0].topik: unknown key, did you mean "topic"?
 agent.yaml:10:10: inputs[0].key: "feild:user" is not known, expected one of: none, host, file, field:NAME
-agent.yaml:11:12: inputs[0].parse: "cri" is not supported yet, expected one of: auto, raw, json, logfmt, nginx, apache, syslog
-agent.yaml:12:5: inputs[0].multiline: not supported yet
-agent.yaml:13:21: inputs[0].max_line_bytes: "64K" is not a size, expected a whole number with a unit such as 64KiB or 5MB, did you mean "64KiB"?
-agent.yaml:15:16: inputs[0].limits[0].per: "host" is not supported yet, expected one of: file, input
-agent.yaml:15:40: inputs[0].limits[0].lines_per_second: 0 is out of range, expected 1 to 4294967295
-agent.yaml:16:11: inputs[1].name: "app" is used twice, expected a name of its own
-agent.yaml:17:14: inputs[1].include: expected a list, did you mean ["/var/log/*.log"]?
-agent.yaml:18:12: inputs[1].topic: "logs app" is not a topic name, expected only ASCII letters, digits, ".", "_" and "-"
-agent.yaml:19:10: metrics: "localhost:9601" is not an address to listen on, expected IP:PORT such as 127.0.0.1:9092, did you mean "127.0.0.1:9601"?
-agent.yaml:20:18: rescan_interval: "10" is not a duration, expected a whole number with a unit such as 250ms, 10s, 5m, 1h or 7d, did you mean "10s" or "10ms"?
+agent.yaml:11:12: inputs[0].parse: "csv" is not known, expected one of: auto, raw, json, logfmt, nginx, apache, syslog
+agent.yaml:12:5: inputs[0].multiline: expected one of: preset, start, continue, continue_next, end
+agent.yaml:13:15: inputs[0].encoding: "utf8" is not known, did you mean "utf-8"?
+agent.yaml:14:21: inputs[0].max_line_bytes: "64K" is not a size, expected a whole number with a unit such as 64KiB or 5MB, did you mean "64KiB"?
+agent.yaml:16:16: inputs[0].limits[0].per: "hots" is not known, did you mean "host"?
+agent.yaml:16:40: inputs[0].limits[0].lines_per_second: 0 is out of range, expected 1 to 4294967295
+agent.yaml:16:58: inputs[0].limits[0].sample_one_in: is for on_exceed: sample
+agent.yaml:17:11: inputs[1].name: "app" is used twice, expected a name of its own
+agent.yaml:18:14: inputs[1].include: expected a list, did you mean ["/var/log/*.log"]?
+agent.yaml:19:12: inputs[1].topic: "logs app" is not a topic name, expected only ASCII letters, digits, ".", "_" and "-"
+agent.yaml:20:10: metrics: "localhost:9601" is not an address to listen on, expected IP:PORT such as 127.0.0.1:9092, did you mean "127.0.0.1:9601"?
+agent.yaml:21:18: rescan_interval: "10" is not a duration, expected a whole number with a unit such as 250ms, 10s, 5m, 1h or 7d, did you mean "10s" or "10ms"?
 "#,
     );
 }
@@ -101,19 +113,19 @@ fn structure() {
     agent_errors("inputs: 5", "agent.yaml:1:9: inputs: expected a list, did you mean [\"5\"]?");
     agent_errors("a: &x 1\nb: *x", "\
 agent.yaml:1:1: inputs: missing, expected e.g. \"inputs: [{ name: app, include: [\"/var/log/app/*.log\"], topic: logs.app }]\"
-agent.yaml:1:1: a: unknown key, expected one of: inputs, buffer_bytes, state_dir, kafka, host_name, rescan_interval, max_open_files, metrics, shutdown_timeout
-agent.yaml:2:1: b: unknown key, expected one of: inputs, buffer_bytes, state_dir, kafka, host_name, rescan_interval, max_open_files, metrics, shutdown_timeout
+agent.yaml:1:1: a: unknown key, expected one of: inputs, buffer_bytes, state_dir, kafka, limits, host_name, rescan_interval, max_open_files, metrics, shutdown_timeout
+agent.yaml:2:1: b: unknown key, expected one of: inputs, buffer_bytes, state_dir, kafka, limits, host_name, rescan_interval, max_open_files, metrics, shutdown_timeout
 agent.yaml:2:4: b: aliases (*name) are not supported, write the value out");
     agent_errors(
         "inputs: [{name: \"${NAME}\", include: [a], topic: b}]",
         "agent.yaml:1:17: inputs[0].name: environment variable NAME is not set and has no default, write ${NAME:-value} to give one",
     );
-    let errors = agent::parse_with("agent.yaml", "inputs: [{name: ${NAME}}]", &no_env).unwrap_err().to_string();
+    let errors = AgentConfig::parse_with("agent.yaml", "inputs: [{name: ${NAME}}]", &no_env).unwrap_err().to_string();
     assert!(errors.ends_with(", quote a value with ${…} inside {} or []"), "{errors}");
     let deep = format!("inputs: {}", "[".repeat(40));
-    let errors = agent::parse_with("agent.yaml", &deep, &no_env).unwrap_err().to_string();
+    let errors = AgentConfig::parse_with("agent.yaml", &deep, &no_env).unwrap_err().to_string();
     assert!(errors.contains("nested deeper than 32 levels"), "{errors}");
-    let errors = agent::parse_with("agent.yaml", "inputs: [\n", &no_env).unwrap_err().to_string();
+    let errors = AgentConfig::parse_with("agent.yaml", "inputs: [\n", &no_env).unwrap_err().to_string();
     assert!(errors.starts_with("agent.yaml:2:1: not valid YAML: "), "{errors}");
 }
 
@@ -123,8 +135,8 @@ fn sinks_mistakes() {
 sinks:
   - name: a
     topics: [in, '^([']
-    transform: '.x = 1'
-    elasticsearch: { hosts: [localhost:9200], index: Logs-%Y-%q, id: key }
+    transform: { program: '.x = 1', file: /a.vrl, on_error: ignore }
+    elasticsearch: { hosts: [localhost:9200], index: Logs-%Y-%q, id: keys }
     dead_letters: { topic: in }
   - name: b
     group: a
@@ -132,14 +144,15 @@ sinks:
     webhook: { url: 'http://{host}/x', batch: 5, headers: { x: '{a}', Host: b }, auth: { api_key: k }, sign: { secret: whsec_! }, statuses: { done: [409], retry: [409] } }
 kafka: { sasl: {}, properties: { group.id: x } }
 ";
-    let errors = sinks::parse_with("sinks.yaml", text, &no_env).unwrap_err().to_string();
+    let errors = SinksConfig::parse_with("sinks.yaml", text, &no_env).unwrap_err().to_string();
     assert_eq!(
         errors,
         r#"sinks.yaml:3:18: sinks[0].topics[1]: "^([" is not a regular expression: unclosed character class
-sinks.yaml:4:5: sinks[0].transform: not supported yet
+sinks.yaml:4:43: sinks[0].transform.file: stands beside program, expected one of them
+sinks.yaml:4:61: sinks[0].transform.on_error: "ignore" is not known, expected one of: dead_letter, drop, pass
 sinks.yaml:5:30: sinks[0].elasticsearch.hosts[0]: "localhost:9200" is not a URL, did you mean "http://localhost:9200"?
 sinks.yaml:5:54: sinks[0].elasticsearch.index: "%q" is not a date part, expected %Y, %m, %d, %H, %j, %G, %V or %y
-sinks.yaml:5:70: sinks[0].elasticsearch.id: "key" is not supported yet, expected one of: event, record
+sinks.yaml:5:70: sinks[0].elasticsearch.id: "keys" is not known, did you mean "key"?
 sinks.yaml:6:28: sinks[0].dead_letters.topic: "in" is read by this sink, expected another topic for its dead letters
 sinks.yaml:8:12: sinks[1].group: group "a" is also that of sink "a", each would get only a part of the records, expected a group of its own
 sinks.yaml:10:21: sinks[1].webhook.url: holds a field before its path, expected a fixed scheme, host and port
@@ -159,6 +172,12 @@ fn a_sink_delivers_to_one_place() {
     for (outputs, expected) in [
         ("", "says nowhere to deliver to"),
         ("elasticsearch: { hosts: ['http://h'], index: a }, webhook: { url: 'http://h' }", "delivers to two places"),
+        ("transform: {}, file: { path: /a/b }", "transform: has no program"),
+        ("transform: '', file: { path: /a/b }", "transform: expected text, found an empty value"),
+        ("enrich: {}, file: { path: /a/b }", "enrich: adds nothing"),
+        ("enrich: { user_agent: { field: 'a b' } }, file: { path: /a/b }", "\"a b\" is no field"),
+        ("enrich: { geoip: { field: a..b, database: /x } }, file: { path: /a/b }", "\"a..b\" is no field"),
+        ("enrich: { geoip: {} }, file: { path: /a/b }", "enrich.geoip.database: missing"),
         ("webhook: { url: 'http://h/{_ip}' }", "expected a field or one of: _id, _key"),
         ("webhook: { url: 'h/x' }", "did you mean \"http://h/x\"?"),
         ("webhook: { url: 'http://u:p@h/x' }", "expected those under auth"),
@@ -174,9 +193,38 @@ fn a_sink_delivers_to_one_place() {
         ("file: { path: /a/b } }, { name: b, topics: [t], file: { path: /a/b }", "is written by another sink"),
     ] {
         let text = format!("sinks: [{{ name: a, topics: [t], {outputs} }}]");
-        let errors = sinks::parse_with("s", &text, &no_env).unwrap_err().to_string();
+        let errors = SinksConfig::parse_with("s", &text, &no_env).unwrap_err().to_string();
         assert!(errors.contains(expected), "{outputs}: {errors}");
         assert_eq!(errors.lines().count(), 1, "{errors}");
+    }
+}
+
+#[test]
+fn conditions_are_checked_whole() {
+    let when = |when: &str| {
+        let text = format!("sinks: [{{ name: a, topics: [t], when: {when}, webhook: {{ url: 'http://h' }} }}]");
+        SinksConfig::parse_with("s", &text, &no_env).map(|c| c.sinks[0].when.clone()).map_err(|e| e.to_string())
+    };
+    let equals = |field: &str| sinks::Condition::Equals(sinks::Subject::Field(field.into()), "1".into());
+    assert_eq!(when("{ equals: { a.b: 1 } }"), Ok(Some(equals("a.b"))));
+    assert_eq!(when("{ equals: { a: 1, b: 1 } }"), Ok(Some(sinks::Condition::And(vec![equals("a"), equals("b")]))));
+    for (wrong, expected) in [
+        ("{}", "sinks[0].when: says nothing, expected one of: equals"),
+        ("error", "expected a section"),
+        ("{ equal: { a: 1 } }", "did you mean \"equals\"?"),
+        ("{ equals: {} }", "names no field"),
+        ("{ equals: { a: [1] } }", "expected text, found a list"),
+        ("{ equals: { _ip: 1 } }", "expected a field, _key or _topic"),
+        ("{ has_fields: [a..b] }", "\"a..b\" is no field"),
+        ("{ regexp: { a: '([' } }", "is not a regular expression: unclosed"),
+        ("{ range: { a: {} } }", "has no bound"),
+        ("{ range: { a: { gt: x } } }", "\"x\" is not a number"),
+        ("{ range: { a: { over: 1 } } }", "unknown key"),
+        ("{ or: [] }", "the list is empty"),
+        ("{ not: { and: [{ contains: { a: '' } }] } }", "when.not.and[0].contains.a: expected text"),
+    ] {
+        let errors = when(wrong).unwrap_err();
+        assert!(errors.contains(expected), "{wrong}: {errors}");
     }
 }
 
@@ -184,7 +232,7 @@ fn a_sink_delivers_to_one_place() {
 fn webhooks_are_read() {
     let text = "sinks: [{ name: a, topics: [t], webhook: { url: 'https://h/{user.id}?t={_topic}', sign: { secret: whsec_AQI= },
         rate: { requests_per_second: 5 }, order: key, idempotency_header: none } }]";
-    let config = sinks::parse_with("s", text, &no_env).unwrap();
+    let config = SinksConfig::parse_with("s", text, &no_env).unwrap();
     let sinks::Output::Webhook(webhook) = &config.sinks[0].output else { panic!() };
     assert_eq!((webhook.batch, webhook.concurrency, webhook.idempotency_header.as_deref()), (1, 4, None));
     assert_eq!(webhook.sign.as_ref().unwrap().secret, [1, 2]);
@@ -199,18 +247,20 @@ fn broker_mistakes() {
     let text = "\
 listeners: [ { listen: ':9092' }, { listen: '127.0.0.1:9092', advertise: kafka }, { listen: '127.0.0.1:9092' } ]
 durability: fsynk
+more_data_dirs: [/var/lib/logmill-broker/more]
 topics: { auto_create: yes, partitions: 0, retention: 7 }
 ";
-    let errors = broker::parse_with("broker.yaml", text, &no_env).unwrap_err().to_string();
+    let errors = BrokerConfig::parse_with("broker.yaml", text, &no_env).unwrap_err().to_string();
     assert_eq!(
         errors,
         r#"broker.yaml:1:24: listeners[0].listen: ":9092" is not an address to listen on, expected IP:PORT such as 127.0.0.1:9092, did you mean "127.0.0.1:9092" (this machine only) or "0.0.0.0:9092"?
 broker.yaml:1:74: listeners[1].advertise: "kafka" is not HOST:PORT, did you mean "kafka:9092"?
 broker.yaml:1:93: listeners[2].listen: 127.0.0.1:9092 is used by another listener
 broker.yaml:2:13: durability: "fsynk" is not known, did you mean "fsync"?
-broker.yaml:3:24: topics.auto_create: expected true or false, found "yes", did you mean "true"?
-broker.yaml:3:41: topics.partitions: 0 is out of range, expected 1 to 10000
-broker.yaml:3:55: topics.retention: "7" is not a duration, expected a whole number with a unit such as 250ms, 10s, 5m, 1h or 7d, did you mean "7s" or "7ms"?"#
+broker.yaml:3:18: more_data_dirs[0]: "/var/lib/logmill-broker/more" is the same as "/var/lib/logmill-broker" or within it
+broker.yaml:4:24: topics.auto_create: expected true or false, found "yes", did you mean "true"?
+broker.yaml:4:41: topics.partitions: 0 is out of range, expected 1 to 10000
+broker.yaml:4:55: topics.retention: "7" is not a duration, expected a whole number with a unit such as 250ms, 10s, 5m, 1h or 7d, did you mean "7s" or "7ms"?"#
     );
 }
 
@@ -228,7 +278,7 @@ inputs:
 kafka: { brokers: ['kafka-1:9092', '[::1]:9093'], properties: { linger.ms: 5 } }
 shutdown_timeout: 250ms
 ";
-    let agent = agent::parse_with("a", text, &env).unwrap();
+    let agent = AgentConfig::parse_with("a", text, &env).unwrap();
     let input = &agent.inputs[0];
     assert_eq!(input.key, agent::Key::Field("user.id".into()));
     assert_eq!(input.limits[0].lines_per_second, Some(50));
@@ -244,19 +294,74 @@ shutdown_timeout: 250ms
 }
 
 #[test]
+fn operations_follow_the_id_and_contradictions_are_said() {
+    let read = |more: &str| {
+        let text = format!("sinks: [{{ name: App, topics: [t], elasticsearch: {{ hosts: ['http://h'], {more} }} }}]");
+        let checked = SinksConfig::check("s", &text, &no_env).map_err(|e| e.to_string())?;
+        let warnings = checked.warnings.len();
+        Ok::<_, String>((checked.config.sinks[0].output.elasticsearch().unwrap().clone(), warnings))
+    };
+    let (usual, _) = read("index: a").unwrap();
+    assert_eq!((usual.op, usual.version, usual.tombstones), (Op::Create, Version::None, Tombstones::Reject));
+    let template = Template { put: true, name: "logmill-app".into(), priority: 50, retention: None };
+    assert_eq!((usual.template, usual.data_stream), (template, false));
+    let start = |start: &str| {
+        let text = format!("sinks: [{{ name: a, topics: [t], start: {start}, file: {{ path: /a }} }}]");
+        SinksConfig::parse_with("s", &text, &no_env).unwrap().sinks[0].start
+    };
+    assert_eq!((start("latest"), start("earliest")), (Start::Latest, Start::Earliest));
+    assert_eq!(start("2026-11-21T07:16:47Z"), Start::Time(1_795_245_407_000));
+    let (by_key, _) = read("index: a, id: key").unwrap();
+    assert_eq!((by_key.op, by_key.version, by_key.tombstones), (Op::Index, Version::Offset, Tombstones::Delete));
+    let (update, warnings) = read("index: 'a-%Y', id: 'field:user.id', op: update").unwrap();
+    assert_eq!((update.version, update.tombstones, warnings), (Version::None, Tombstones::Reject, 1));
+    let (stream, _) = read("data_stream: logs-app-default, id: key, template: { retention: 30d }").unwrap();
+    assert_eq!((stream.index.as_str(), stream.data_stream, stream.op), ("logs-app-default", true, Op::Create));
+    assert_eq!((stream.template.priority, stream.template.retention), (150, Some(Duration::from_secs(30 * 86_400))));
+    assert!(!read("index: '{service.name}-x'").unwrap().0.template.put);
+    let colons = "ab:".repeat(31) + "CD";
+    let (tls, _) = read(&format!("index: a, compression: gzip, tls: {{ fingerprint: '{colons}' }}")).unwrap();
+    assert_eq!((tls.tls.fingerprint.unwrap()[31], tls.compression), (0xcd, Compression::Gzip));
+    for (more, expected) in [
+        ("data_stream: a, index: b", "index: stands beside data_stream"),
+        ("data_stream: a, op: index", "op: is refused by a data stream, expected create"),
+        ("data_stream: 'a-%Y'", "a data stream's name has no date"),
+        ("index: a, version: offset", "version: can only be given with op: index or delete"),
+        ("index: a, tombstones: delete", "tombstones: needs the id"),
+        ("data_stream: a, id: key, tombstones: delete", "tombstones: is refused by a data stream"),
+        ("index: a, id: 'field:'", "\"field:\" names no field"),
+        ("index: '{a}', template: { put: true }", "template.put: would concern every index"),
+        ("index: a, template: { put: false, retention: 3d }", "which is not put"),
+        ("index: a, template: { name: A }", "is no template's name"),
+        ("index: a, tls: { fingerprint: abc }", "expected SHA-256 as 64 hexadecimal digits"),
+        (
+            "index: a }, start: soon, retry: { max: 60s",
+            "start: \"soon\" is no start, expected earliest, latest or a time",
+        ),
+        ("index: a, tls: { key_file: a }", "cert_file and key_file together"),
+    ] {
+        let error = read(more).unwrap_err();
+        assert!(error.contains(expected), "{more}: {error}");
+    }
+    let text = "sinks: [{ name: a, topics: [t], webhook: { url: 'http://h', id: key } }]";
+    let error = SinksConfig::parse_with("s", text, &no_env).unwrap_err().to_string();
+    assert!(error.contains("webhook.id: is shared by several events"), "{error}");
+}
+
+#[test]
 fn a_name_elasticsearch_takes_for_a_data_stream_is_a_warning() {
     let text = "sinks: [{ name: a, topics: [t], elasticsearch: { hosts: ['http://h'], index: 'logs-app-%Y' } }]";
-    let checked = sinks::check("s", text, &no_env).unwrap();
+    let checked = SinksConfig::check("s", text, &no_env).unwrap();
     assert_eq!(checked.warnings.len(), 1);
     assert!(checked.warnings[0].describe("s").starts_with("s:1:78: sinks[0].elasticsearch.index: matches logs-*-*"));
 }
 
 #[test]
 fn files_are_told_apart() {
-    assert_eq!(kind::detect(agent::REFERENCE, "x"), Some(kind::Kind::Agent));
-    assert_eq!(kind::detect(broker::REFERENCE, "x"), Some(kind::Kind::Broker));
-    assert_eq!(kind::detect(sinks::REFERENCE, "x"), Some(kind::Kind::Sinks));
-    assert_eq!(kind::detect(index::REFERENCE, "x"), Some(kind::Kind::Index));
+    assert_eq!(kind::detect(AgentConfig::REFERENCE, "x"), Some(kind::Kind::Agent));
+    assert_eq!(kind::detect(BrokerConfig::REFERENCE, "x"), Some(kind::Kind::Broker));
+    assert_eq!(kind::detect(SinksConfig::REFERENCE, "x"), Some(kind::Kind::Sinks));
+    assert_eq!(kind::detect(IndexConfig::REFERENCE, "x"), Some(kind::Kind::Index));
     assert_eq!(kind::detect("", "my-agent"), Some(kind::Kind::Agent));
     assert_eq!(kind::detect("metrics: x", "config"), None);
 }
@@ -265,13 +370,15 @@ fn files_are_told_apart() {
 fn files_that_cannot_be_read() {
     let dir = tempfile::tempdir().unwrap();
     let missing = dir.path().join("none.yaml");
-    let error = agent::load(&missing).unwrap_err().to_string();
+    let error = AgentConfig::load(&missing).unwrap_err().to_string();
     assert_eq!(error, format!("{}: cannot open: no such file or directory", missing.display()));
     let bad = dir.path().join("bad.yaml");
     std::fs::write(&bad, b"inputs:\n  - \xff\n").unwrap();
-    assert!(agent::load(&bad).unwrap_err().to_string().ends_with("line 2 is not valid UTF-8"));
+    assert!(AgentConfig::load(&bad).unwrap_err().to_string().ends_with("line 2 is not valid UTF-8"));
     std::fs::write(&bad, vec![b' '; 1 << 21]).unwrap();
-    assert!(agent::load(&bad).unwrap_err().to_string().ends_with("larger than 1MiB, which no configuration file is"));
+    assert!(
+        AgentConfig::load(&bad).unwrap_err().to_string().ends_with("larger than 1MiB, which no configuration file is")
+    );
 }
 
 /// Pieces that make YAML, so that random texts get past the first line.
@@ -330,22 +437,42 @@ fn pieces() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn no_text_panics_the_loader(text in prop_oneof![pieces(), any::<String>()]) {
-        let _ = agent::parse_with("f", &text, &no_env).map_err(|e| e.to_string());
-        let _ = broker::parse_with("f", &text, &no_env).map_err(|e| e.to_string());
-        let _ = sinks::parse_with("f", &text, &no_env).map_err(|e| e.to_string());
-        let _ = index::parse_with("f", &text, &no_env).map_err(|e| e.to_string());
+        let _ = AgentConfig::parse_with("f", &text, &no_env).map_err(|e| e.to_string());
+        let _ = BrokerConfig::parse_with("f", &text, &no_env).map_err(|e| e.to_string());
+        let _ = SinksConfig::parse_with("f", &text, &no_env).map_err(|e| e.to_string());
+        let _ = IndexConfig::parse_with("f", &text, &no_env).map_err(|e| e.to_string());
         let _ = kind::detect(&text, "f");
     }
 
     #[test]
     fn no_slip_in_a_reference_file_panics_the_loader(at in 0usize..4000, insert in "[ -~\n]{0,3}", cut in 0usize..40) {
-        for reference in [agent::REFERENCE, sinks::REFERENCE, broker::REFERENCE] {
+        for reference in [AgentConfig::REFERENCE, SinksConfig::REFERENCE, BrokerConfig::REFERENCE] {
             let chars: Vec<char> = reference.chars().collect();
             let at = at.min(chars.len());
             let text: String = chars[..at].iter().copied().chain(insert.chars()).chain(chars[(at + cut).min(chars.len())..].iter().copied()).collect();
-            let _ = agent::parse_with("f", &text, &no_env).map_err(|e| e.to_string());
-            let _ = sinks::parse_with("f", &text, &no_env).map_err(|e| e.to_string());
-            let _ = broker::parse_with("f", &text, &no_env).map_err(|e| e.to_string());
+            let _ = AgentConfig::parse_with("f", &text, &no_env).map_err(|e| e.to_string());
+            let _ = SinksConfig::parse_with("f", &text, &no_env).map_err(|e| e.to_string());
+            let _ = BrokerConfig::parse_with("f", &text, &no_env).map_err(|e| e.to_string());
         }
+    }
+}
+
+#[test]
+fn a_topic_with_fields_has_one_for_the_others() {
+    let with = |keys: &str| format!("inputs:\n  - name: app\n    include: [/x/*.log]\n{keys}");
+    let both = "    topic: \"logs.{service.name}\"\n    topic_otherwise: logs.other\n    max_topics: 7\n";
+    let input = AgentConfig::parse_with("a", &with(both), &no_env).unwrap().inputs.remove(0);
+    let by = input.topic_by.unwrap();
+    assert_eq!((input.topic.as_str(), by.most), ("logs.other", 7));
+    assert_eq!(by.template.fields().collect::<Vec<_>>(), ["service.name"]);
+    for (keys, fault) in [
+        ("    topic: \"logs.{service.name}\"\n", "expected topic_otherwise beside it"),
+        ("    topic: logs.app\n    max_topics: 7\n", "is for a topic with fields"),
+        ("    topic: \"logs.{a b}\"\n", "is not a topic name"),
+        ("    topic: \"logs.{_id}\"\n    topic_otherwise: x\n", "is not known in a topic"),
+        ("    topic: \"lögs.{a}\"\n    topic_otherwise: x\n", "is not a topic name"),
+    ] {
+        let error = AgentConfig::parse_with("a", &with(keys), &no_env).unwrap_err().to_string();
+        assert!(error.contains(fault), "{keys}: {error}");
     }
 }

@@ -34,6 +34,8 @@ pub(crate) enum Kind {
     Map(Vec<Entry>),
     /// Already reported; whoever reads it stays silent.
     Bad,
+    /// In no file: stands for all that could be there, to write down what is asked for ([`crate::describe`]).
+    Any,
 }
 
 #[derive(Debug)]

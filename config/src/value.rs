@@ -1,8 +1,17 @@
-//! One value of a configuration file, read as what its key wants. `None` means: not that, and reported.
+//! One value of a configuration file, read as what its key wants. `None` means: not that, and reported; or that the value
+//! is [`Kind::Any`], and what is wanted was written down.
 
-use std::{collections::BTreeMap, fmt::Display, net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt::{Debug, Display},
+    net::SocketAddr,
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
 
 use crate::{
+    describe::{Fact, Wanted},
     problem::{Findings, Mark},
     section::{Section, closest},
     tree::{Kind, Node},
@@ -25,9 +34,18 @@ impl<'a> Value<'a> {
         None
     }
 
+    /// Whether this stands for any value; what is wanted is written down then.
+    fn stands_for(&self, wanted: impl FnOnce() -> Wanted) -> bool {
+        let any = matches!(self.node.kind, Kind::Any);
+        if any {
+            self.findings.note(&self.path, Fact::Wanted(wanted()));
+        }
+        any
+    }
+
     fn wrong_kind<T>(&self, expected: &str) -> Option<T> {
         let found = match &self.node.kind {
-            Kind::Bad => return None,
+            Kind::Bad | Kind::Any => return None,
             Kind::Null => "nothing (remove the key for its default)",
             Kind::Scalar { .. } => "a single value",
             Kind::List(_) => "a list",
@@ -46,20 +64,48 @@ impl<'a> Value<'a> {
 
     /// Text that is not empty.
     pub(crate) fn text(&self) -> Option<String> {
+        self.text_that_is("text")
+    }
+
+    /// Text of a kind that the caller checks, not empty.
+    pub(crate) fn text_that_is(&self, what: &'static str) -> Option<String> {
+        if self.stands_for(|| Wanted::Text(what)) {
+            return None;
+        }
         let text = self.scalar("text")?;
         if text.trim().is_empty() { self.fail("expected text, found an empty value") } else { Some(text.to_owned()) }
     }
 
     /// Text that may be empty (a password, a property).
     pub(crate) fn any_text(&self) -> Option<String> {
+        if self.stands_for(|| Wanted::Text("text")) {
+            return None;
+        }
         self.scalar("text").map(str::to_owned)
     }
 
+    /// `chosen` if that is the word; anything else is for another reader.
+    pub(crate) fn word<T: Debug>(&self, word: &str, chosen: T) -> Option<T> {
+        let same = matches!(&self.node.kind, Kind::Scalar { text, .. } if text == word);
+        (!self.stands_for(|| Wanted::one_of(&[(word, &chosen)])) && same).then_some(chosen)
+    }
+
+    /// What stands behind `prefix` in a text that begins with it.
+    pub(crate) fn behind(&self, prefix: &str) -> Option<&'a str> {
+        match &self.node.kind {
+            Kind::Scalar { text, .. } => text.strip_prefix(prefix),
+            _ => None,
+        }
+    }
+
     pub(crate) fn path(&self) -> Option<PathBuf> {
-        self.text().map(PathBuf::from)
+        self.text_that_is("path").map(PathBuf::from)
     }
 
     pub(crate) fn boolean(&self) -> Option<bool> {
+        if self.stands_for(|| Wanted::Boolean) {
+            return None;
+        }
         match self.scalar("true or false")? {
             "true" => Some(true),
             "false" => Some(false),
@@ -76,6 +122,9 @@ impl<'a> Value<'a> {
 
     /// A whole number from `least` to `most`.
     pub(crate) fn number<T: FromStr + PartialOrd + Display>(&self, least: T, most: T) -> Option<T> {
+        if self.stands_for(|| Wanted::Number { least: least.to_string(), most: most.to_string() }) {
+            return None;
+        }
         let text = self.scalar("a whole number")?;
         match text.parse::<T>() {
             Ok(n) if n >= least && n <= most => Some(n),
@@ -86,6 +135,9 @@ impl<'a> Value<'a> {
 
     /// Bytes from `least` to `most`.
     pub(crate) fn size(&self, least: u64, most: u64) -> Option<u64> {
+        if self.stands_for(|| Wanted::Size { least, most }) {
+            return None;
+        }
         match parse_size(self.scalar("a size such as 64KiB")?) {
             Ok(n) if n >= least && n <= most => Some(n),
             Ok(n) => self.fail(format!(
@@ -99,6 +151,9 @@ impl<'a> Value<'a> {
     }
 
     pub(crate) fn duration(&self, least: Duration, most: Duration) -> Option<Duration> {
+        if self.stands_for(|| Wanted::Duration { least, most }) {
+            return None;
+        }
         match parse_duration(self.scalar("a duration such as 10s")?) {
             Ok(d) if d >= least && d <= most => Some(d),
             Ok(d) => self.fail(format!(
@@ -112,7 +167,10 @@ impl<'a> Value<'a> {
     }
 
     /// One of a few words. Words in `not_yet` are refused by name.
-    pub(crate) fn choice<T: Copy>(&self, choices: &[(&str, T)], not_yet: &[&str]) -> Option<T> {
+    pub(crate) fn choice<T: Clone + Debug>(&self, choices: &[(&str, T)], not_yet: &[&str]) -> Option<T> {
+        if self.stands_for(|| Wanted::one_of(choices)) {
+            return None;
+        }
         let words = || choices.iter().map(|(word, _)| *word);
         let expected = || words().collect::<Vec<_>>().join(", ");
         let text = match &self.node.kind {
@@ -121,7 +179,7 @@ impl<'a> Value<'a> {
             _ => return self.wrong_kind(&format!("one of: {}", expected())),
         };
         if let Some((_, chosen)) = choices.iter().find(|(word, _)| *word == text) {
-            return Some(*chosen);
+            return Some(chosen.clone());
         }
         if not_yet.contains(&text) {
             return self.fail(format!("\"{text}\" is not supported yet, expected one of: {}", expected()));
@@ -134,6 +192,9 @@ impl<'a> Value<'a> {
 
     /// An address to listen on.
     pub(crate) fn socket(&self) -> Option<SocketAddr> {
+        if self.stands_for(|| Wanted::Text("IP:PORT")) {
+            return None;
+        }
         let text = self.scalar("an address such as 127.0.0.1:9092")?;
         if let Ok(address) = text.parse() {
             return Some(address);
@@ -151,7 +212,7 @@ impl<'a> Value<'a> {
 
     /// `HOST:PORT` to connect to.
     pub(crate) fn host_port(&self, usual_port: u16) -> Option<(String, u16)> {
-        let text = self.text()?;
+        let text = self.text_that_is("HOST:PORT")?;
         if let Some((host, port)) = text.rsplit_once(':') {
             let bare = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
             let host_ok = match bare {
@@ -169,6 +230,9 @@ impl<'a> Value<'a> {
 
     /// The items of a list with at least one.
     pub(crate) fn list(&self, what: &str) -> Option<Vec<Value<'a>>> {
+        if self.stands_for(|| Wanted::List { at_least: 1 }) {
+            return Some(vec![self.any_item()]);
+        }
         let items = match &self.node.kind {
             Kind::List(items) => items,
             Kind::Scalar { text, .. } => return self.fail(format!("expected a list, did you mean [\"{text}\"]?")),
@@ -182,11 +246,18 @@ impl<'a> Value<'a> {
 
     /// The items of a list that may be empty.
     pub(crate) fn any_list(&self, what: &str) -> Option<Vec<Value<'a>>> {
+        if self.stands_for(|| Wanted::List { at_least: 0 }) {
+            return Some(vec![self.any_item()]);
+        }
         match &self.node.kind {
             Kind::List(items) => Some(self.items(items)),
             Kind::Scalar { text, .. } => self.fail(format!("expected a list, did you mean [\"{text}\"]?")),
             _ => self.wrong_kind(&format!("a list of {what}")),
         }
+    }
+
+    fn any_item(&self) -> Value<'a> {
+        Value { findings: self.findings, path: format!("{}[]", self.path), node: self.node, key_mark: self.key_mark }
     }
 
     fn items(&self, items: &'a [Node]) -> Vec<Value<'a>> {
@@ -202,11 +273,26 @@ impl<'a> Value<'a> {
             .collect()
     }
 
-    pub(crate) fn is_section(&self) -> bool {
-        matches!(self.node.kind, Kind::Map(_))
+    /// Read by the one when it is a section, else by the other.
+    pub(crate) fn section_or<T>(
+        &self,
+        section: impl FnOnce(Section<'a>) -> Option<T>,
+        other: impl FnOnce(&Self) -> Option<T>,
+    ) -> Option<T> {
+        match self.node.kind {
+            Kind::Any => {
+                self.section().and_then(section);
+                other(self)
+            }
+            Kind::Map(_) => self.section().and_then(section),
+            _ => other(self),
+        }
     }
 
     pub(crate) fn section(&self) -> Option<Section<'a>> {
+        if self.stands_for(|| Wanted::Section) {
+            return Some(Section::open(self.findings, self.path.clone(), self.node));
+        }
         match &self.node.kind {
             Kind::Map(entries) => Some(Section::new(self.findings, self.path.clone(), self.key_mark, entries)),
             _ => self.wrong_kind("a section with keys of its own"),
@@ -223,7 +309,7 @@ impl<'a> Value<'a> {
     pub(crate) fn json(&self) -> Option<serde_json::Value> {
         use serde_json::Value as Json;
         Some(match &self.node.kind {
-            Kind::Bad => return None,
+            Kind::Bad | Kind::Any => return None,
             Kind::Null => Json::Null,
             Kind::Scalar { text, plain: true } => match text.as_str() {
                 "true" => Json::Bool(true),

@@ -1,12 +1,15 @@
 //! What a daemon is handed when it runs: alone from its `main`, or with the others inside `logmill up`.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use crate::{progress::Progress, reload::Reload};
+use crate::{pages::Pages, progress::Progress, reload::Reload};
 
 /// Handed to every daemon's `run(config, context)`. Cheap to clone.
 #[derive(Clone)]
@@ -20,6 +23,10 @@ pub struct Context {
     pub reload: Reload,
     /// The loops whose turning the watchdog hangs on.
     pub progress: Progress,
+    /// What is served beside metrics and health.
+    pub pages: Pages,
+    /// Options of its own that the daemon was called with.
+    pub flags: BTreeSet<&'static str>,
 }
 
 impl Context {
@@ -30,6 +37,8 @@ impl Context {
             stop: CancellationToken::new(),
             reload: Reload::default(),
             progress: Progress::default(),
+            pages: Pages::default(),
+            flags: BTreeSet::new(),
         }
     }
 }
@@ -55,6 +64,12 @@ impl Health {
     /// Sets the state of one part ("broker", "sink app-logs"): `Err` says in words why it is not ready.
     pub fn set(&self, part: &str, state: Result<(), String>) {
         self.0.states.lock().insert(part.to_owned(), state);
+        self.0.changes.send_modify(|n| *n = n.wrapping_add(1));
+    }
+
+    /// Leaves out the parts that are `gone`.
+    pub fn forget(&self, gone: impl Fn(&str) -> bool) {
+        self.0.states.lock().retain(|part, _| !gone(part));
         self.0.changes.send_modify(|n| *n = n.wrapping_add(1));
     }
 

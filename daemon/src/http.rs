@@ -2,7 +2,7 @@
 
 use axum::{
     Router,
-    extract::State,
+    extract::{Path, State},
     http::{StatusCode, header},
     response::IntoResponse,
     routing::get,
@@ -19,6 +19,7 @@ pub fn serve(listener: TcpListener, context: &Context) -> tokio::task::JoinHandl
         .route("/metrics", get(metrics))
         .route("/health/live", get(live))
         .route("/health/ready", get(ready))
+        .route("/{page}", get(page))
         .with_state(context.clone());
     tokio::spawn(async move {
         if let Err(e) = axum::serve(listener, app).await {
@@ -36,6 +37,13 @@ async fn metrics(State(context): State<Context>) -> impl IntoResponse {
             [(header::CONTENT_TYPE, "text/plain")],
             format!("cannot encode the metrics: {e}\n").into_bytes(),
         ),
+    }
+}
+
+async fn page(State(context): State<Context>, Path(name): Path<String>) -> (StatusCode, String) {
+    match context.pages.answer(&name).await {
+        Some(text) => (StatusCode::OK, text),
+        None => (StatusCode::NOT_FOUND, format!("there is no /{name} here\n")),
     }
 }
 
@@ -103,6 +111,10 @@ mod tests {
         assert_eq!(ask(address, "/health/ready").await, (503, words.into()));
         context.health.set("sink a", Ok(()));
         assert_eq!(ask(address, "/health/ready").await, (200, "ok broker\nok sink a\n".into()));
+        context.pages.add("status", || async { "fine\n".to_owned() });
+        context.pages.add("status", || async { "so am I\n".to_owned() });
+        assert_eq!(ask(address, "/status").await, (200, "fine\nso am I\n".into()));
+        assert_eq!(ask(address, "/other").await, (404, "there is no /other here\n".into()));
         context.stop.cancel();
         assert_eq!(ask(address, "/health/ready").await, (503, "not ready: stopping\n".into()));
         task.abort();

@@ -12,6 +12,7 @@ pub mod http;
 pub mod listen;
 pub mod logs;
 mod notify;
+pub mod pages;
 pub mod probe;
 mod process;
 pub mod progress;
@@ -21,8 +22,9 @@ mod signals;
 pub mod throttle;
 mod version;
 
-pub use cli::{Daemon, daemon_main};
+pub use cli::{Daemon, Extras, daemon_main, daemon_main_with};
 pub use context::{Context, Health};
+pub use pages::Pages;
 pub use progress::{Progress, Pulse};
 pub use reload::{Reload, Reloads};
 pub use run::{run_main, runtime};

@@ -8,14 +8,23 @@ use std::{
 
 /// For connecting, and again for each read.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// An answer is a line per part.
-const MAX_ANSWER: u64 = 64 << 10;
+/// An answer is a line per part, or per file.
+const MAX_ANSWER: u64 = 64 << 20;
 
 /// Asks `/health/live` or `/health/ready` (`question`) of the daemon that serves its metrics at `metrics`: its words when
 /// it is well, else what is wrong.
 pub fn health(metrics: SocketAddr, question: &str) -> Result<String, String> {
+    health_or_page(metrics, &format!("/health/{question}"))
+}
+
+/// One of the daemon's own pages.
+pub fn page(metrics: SocketAddr, name: &str) -> Result<String, String> {
+    health_or_page(metrics, &format!("/{name}"))
+}
+
+fn health_or_page(metrics: SocketAddr, path: &str) -> Result<String, String> {
     let address = reachable(metrics);
-    let answer = ask(address, &format!("/health/{question}")).map_err(|e| format!("{address} does not answer: {e}"))?;
+    let answer = ask(address, path).map_err(|e| format!("{address} does not answer: {e}"))?;
     match parse(&answer) {
         Some((200, words)) => Ok(words.to_owned()),
         Some((_, words)) => Err(words.to_owned()),

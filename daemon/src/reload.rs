@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use logmill_config::{Errors, Snapshot};
+use logmill_config::{ConfigFile, Errors, Problem, Snapshot};
 use tokio::sync::watch;
 
 type Handed = Option<Arc<dyn Any + Send + Sync>>;
@@ -64,26 +64,23 @@ pub(crate) enum Outcome {
 /// Remembers what the daemon runs on.
 pub(crate) struct Reloader<C> {
     path: PathBuf,
-    load: fn(&Path) -> Result<C, Errors>,
     live: fn(&str) -> bool,
     /// What could not be applied since the start differs from this …
     started: Arc<Snapshot>,
     /// … and what was applied came with this.
     latest: Arc<Snapshot>,
+    verify: fn(&C) -> Vec<Problem>,
 }
 
-impl<C: Send + Sync + 'static> Reloader<C> {
-    pub(crate) fn new(
-        path: &Path,
-        load: fn(&Path) -> Result<C, Errors>,
-        live: fn(&str) -> bool,
-    ) -> Result<Self, Errors> {
+impl<C: ConfigFile + Send + Sync + 'static> Reloader<C> {
+    pub(crate) fn new(path: &Path, live: fn(&str) -> bool, verify: fn(&C) -> Vec<Problem>) -> Result<Self, Errors> {
         let started = Arc::new(Snapshot::read(path)?);
-        Ok(Self { path: path.to_owned(), load, live, latest: started.clone(), started })
+        Ok(Self { path: path.to_owned(), live, latest: started.clone(), started, verify })
     }
 
     pub(crate) fn again(&mut self, reload: &Reload) -> Outcome {
-        let read = Snapshot::read(&self.path).and_then(|snapshot| Ok((snapshot, (self.load)(&self.path)?)));
+        let read =
+            Snapshot::read(&self.path).and_then(|snapshot| Ok((snapshot, C::load_verified(&self.path, self.verify)?)));
         let (snapshot, config) = match read {
             Ok(read) => read,
             Err(errors) => return Outcome::Refused(errors.to_string()),
@@ -134,7 +131,7 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
     use std::fs;
 
-    use logmill_config::agent::{self, AgentConfig};
+    use logmill_config::agent::AgentConfig;
 
     use super::*;
 
@@ -148,7 +145,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("agent.yaml");
         fs::write(&path, text).unwrap();
-        let reloader = Reloader::new(&path, agent::load, live).unwrap();
+        let reloader = Reloader::new(&path, live, |_| Vec::new()).unwrap();
         (dir, path, reloader)
     }
 

@@ -11,6 +11,12 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
+/// Holds up this thread, which must be one that may block.
+#[allow(clippy::disallowed_methods)]
+pub fn pause(duration: Duration) {
+    std::thread::sleep(duration);
+}
+
 /// Milliseconds since the epoch.
 #[allow(clippy::disallowed_methods)]
 pub fn epoch_ms() -> i64 {

@@ -10,7 +10,18 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{clock, peers};
+use crate::clock;
+
+mod images;
+
+/// Which network the engine stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// One of its own without a way out: containers have networks, ports are published inside it.
+    Own,
+    /// The machine's: what is built there can be fetched for (`--network host`); there are no networks of containers.
+    Machine,
+}
 
 pub struct Docker {
     dir: PathBuf,
@@ -22,19 +33,24 @@ pub struct Docker {
 const TICK: Duration = Duration::from_millis(100);
 
 impl Docker {
-    pub async fn start(dir: &Path) -> Result<Self> {
+    pub async fn start(dir: &Path, network: Network) -> Result<Self> {
         fs::create_dir_all(dir.join("config"))?;
         let log = fs::File::create(dir.join("dockerd.out"))?;
         let path = |name: &str| dir.join(name).display().to_string();
         let dockerd = format!(
-            "ip link set lo up && exec dockerd --data-root {} --exec-root {} --pidfile {} --host unix://{}",
+            "{} --data-root {} --exec-root {} --pidfile {} --host unix://{}",
+            match network {
+                Network::Own => "ip link set lo up && exec dockerd",
+                Network::Machine => "exec dockerd --bridge none --iptables=false --ip-forward=false",
+            },
             path("data"),
             path("exec"),
             path("pid"),
             path("docker.sock")
         );
         let unshare = Command::new("unshare")
-            .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "/bin/sh", "-c", &dockerd])
+            .args((network == Network::Own).then_some("--net"))
+            .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "/bin/sh", "-c", &dockerd])
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -86,49 +102,9 @@ impl Docker {
         command.args(["--target", &self.daemon.to_string(), "--net", "--"]).arg(program).args(arguments);
         said(command.stdin(Stdio::null()), &format!("{} {arguments:?}", program.display()))
     }
-
-    /// Makes an image with what a C program needs and nothing else, from the small Debian, under the name of the one that
-    /// the Dockerfile starts from.
-    pub fn import_base(&self, name: &str) -> Result<()> {
-        let (tree, root) = (peers::debian_tree()?, self.dir.join("base"));
-        let libraries = "usr/lib/x86_64-linux-gnu";
-        for dir in [libraries, "usr/lib64", "usr/bin", "etc/ssl/certs", "tmp", "var/lib"] {
-            fs::create_dir_all(root.join(dir))?;
-        }
-        for link in ["lib", "lib64", "bin"] {
-            std::os::unix::fs::symlink(format!("usr/{link}"), root.join(link))?;
-        }
-        let names = [
-            "libc.so.6",
-            "libm.so.6",
-            "libgcc_s.so.1",
-            "libdl.so.2",
-            "libpthread.so.0",
-            "librt.so.1",
-            "libresolv.so.2",
-        ];
-        for name in names {
-            let from = tree.join(libraries).join(name);
-            fs::copy(&from, root.join(libraries).join(name)).with_context(|| from.display().to_string())?;
-        }
-        let loader = "usr/lib64/ld-linux-x86-64.so.2";
-        fs::copy(tree.join(libraries).join("ld-linux-x86-64.so.2"), root.join(loader))?;
-        let certificates = "etc/ssl/certs/ca-certificates.crt";
-        fs::copy(tree.join(certificates), root.join(certificates))?;
-        fs::write(
-            root.join("etc/passwd"),
-            "root:x:0:0:root:/root:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/home/nonroot:/sbin/nologin\n",
-        )?;
-        fs::write(root.join("etc/group"), "root:x:0:\nnonroot:x:65532:\n")?;
-        fs::write(root.join("etc/nsswitch.conf"), "hosts: files dns\n")?;
-        let archive = self.dir.join("base.tar").display().to_string();
-        said(Command::new("tar").args(["--owner=0", "--group=0", "-cf", &archive, "-C"]).arg(&root).arg("."), "tar")?;
-        self.run(&["import", "--change", "USER 65532", &archive, name])?;
-        Ok(())
-    }
 }
 
-fn said(command: &mut Command, what: &str) -> Result<String> {
+pub(crate) fn said(command: &mut Command, what: &str) -> Result<String> {
     let output = command.output().with_context(|| format!("running {what}"))?;
     let (out, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if !output.status.success() {
@@ -149,18 +125,12 @@ impl Drop for Docker {
             if daemon.is_none() || matches!(self.unshare.try_wait(), Ok(Some(_))) {
                 break;
             }
-            pause();
+            clock::pause(TICK);
         }
         // With it goes everything in its namespaces.
         let _ = self.unshare.kill();
         let _ = self.unshare.wait();
     }
-}
-
-/// Only while dropping, where nothing else runs.
-#[allow(clippy::disallowed_methods)]
-fn pause() {
-    std::thread::sleep(TICK);
 }
 
 /// Makes a build context of the repository's own files and of the binaries beside this one, stripped, as `prebuilt`.

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Result;
 
-use crate::clock;
+use crate::{background::Background, clock};
 
 /// Where the odd dates go: every 1000th line of a file is dated 1971, 30 days ago or 2099.
 #[derive(Clone, Copy, PartialEq)]
@@ -37,16 +37,14 @@ pub struct Plan {
 pub struct Writer {
     /// Lines completely written so far.
     pub written: Arc<AtomicU64>,
-    stop: Arc<AtomicBool>,
-    thread: Option<std::thread::JoinHandle<Result<()>>>,
+    work: Background,
 }
 
 impl Writer {
     pub fn start(plan: Plan) -> Self {
-        let (written, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
-        let (count, halt) = (written.clone(), stop.clone());
-        let thread = std::thread::spawn(move || write(&plan, &count, &halt));
-        Self { written, stop, thread: Some(thread) }
+        let written = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&written);
+        Self { written, work: Background::start(move |stop| write(&plan, &count, stop)) }
     }
 
     pub fn lines(&self) -> u64 {
@@ -54,21 +52,13 @@ impl Writer {
     }
 
     pub fn finished(&self) -> bool {
-        self.thread.as_ref().is_none_or(|t| t.is_finished())
+        self.work.finished()
     }
 
     /// Waits for the end of the plan.
-    pub fn join(mut self) -> Result<u64> {
-        if let Some(thread) = self.thread.take() {
-            thread.join().map_err(|_| anyhow::anyhow!("the writer panicked"))??;
-        }
-        Ok(self.lines())
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::SeqCst);
+    pub fn join(self) -> Result<u64> {
+        self.work.join()?;
+        Ok(self.written.load(Ordering::SeqCst))
     }
 }
 
@@ -166,18 +156,12 @@ fn write(plan: &Plan, written: &AtomicU64, stop: &AtomicBool) -> Result<()> {
             if plan.rate > 0 {
                 let due = Duration::from_secs_f64(total as f64 / plan.rate as f64);
                 if let Some(ahead) = due.checked_sub(start.elapsed()) {
-                    pause(ahead);
+                    clock::pause(ahead);
                 }
             }
         }
     }
     Ok(())
-}
-
-/// The writer is a plain thread of its own: pacing it is what it is for.
-#[allow(clippy::disallowed_methods)]
-fn pause(time: Duration) {
-    std::thread::sleep(time);
 }
 
 fn open(path: &Path) -> Result<File> {

@@ -1,4 +1,4 @@
-//! An ext4 file system in a loop file, and what a power cut would leave of it: a copy of the backing file under load.
+//! An ext4 file system in a loop file: what a power cut would leave of it is a copy of the backing file under load. And one on a device that fails.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,6 +9,14 @@ use anyhow::{Context, Result, ensure};
 
 pub struct LoopFs {
     image: PathBuf,
+    pub mount: PathBuf,
+}
+
+/// An ext4 file system on a compressed RAM device (zram), which refuses writes past its limit of memory and keeps what it has.
+///
+/// (A loop device does not do: Linux 6.18 reports a write that its backing file takes only in part as done.)
+pub struct FailingFs {
+    number: u32,
     pub mount: PathBuf,
 }
 
@@ -42,6 +50,66 @@ impl LoopFs {
         call("cp", &["--sparse=always", &self.image.to_string_lossy(), &copy.to_string_lossy()])?;
         let mount = self.mount.with_file_name(name);
         Self::mount(copy, mount)
+    }
+}
+
+impl FailingFs {
+    /// An ext4 of `mib` MiB on a device that holds `room_mib` of them. With a journal, a failed write of that makes the file system read-only as a rule.
+    pub fn create(dir: &Path, name: &str, mib: u64, room_mib: u64, journal: bool) -> Result<Self> {
+        let number = std::fs::read_to_string("/sys/class/zram-control/hot_add").context("no zram devices here")?;
+        let this = Self { number: number.trim().parse()?, mount: dir.join(name) };
+        std::fs::create_dir_all(&this.mount)?;
+        this.set("disksize", &format!("{mib}M"))?;
+        this.set("mem_limit", &format!("{room_mib}M"))?;
+        let journal = if journal { ["-J", "size=4"] } else { ["-O", "^has_journal"] };
+        call("mkfs.ext4", &[&["-q", "-F"], &journal[..], &[&this.device()]].concat())?;
+        call("mount", &[&this.device(), &this.mount.to_string_lossy()])?;
+        Ok(this)
+    }
+
+    fn device(&self) -> String {
+        format!("/dev/zram{}", self.number)
+    }
+
+    fn set(&self, attribute: &str, value: &str) -> Result<()> {
+        let path = format!("/sys/block/zram{}/{attribute}", self.number);
+        std::fs::write(&path, value).with_context(|| format!("{value} to {path}"))
+    }
+
+    /// The device works again. What it refused, it does not have.
+    pub fn heal(&self) -> Result<()> {
+        self.set("mem_limit", "0")
+    }
+
+    /// Whether the kernel has given the file system up.
+    pub fn is_read_only(&self) -> bool {
+        std::fs::create_dir_all(self.mount.join("lost+found/probe")).is_err()
+    }
+
+    /// Takes it out of use, repairs it, and takes it in again: the kernel knows nothing of it but what the device holds.
+    pub fn remount(&self) -> Result<()> {
+        call("umount", &[&self.mount.to_string_lossy()])?;
+        let repair = Command::new("e2fsck").args(["-f", "-y", &self.device()]).output().context("running e2fsck")?;
+        let said = String::from_utf8_lossy(&repair.stdout);
+        // 1: errors were corrected.
+        ensure!(matches!(repair.status.code(), Some(0 | 1)), "e2fsck ended with {}: {said}", repair.status);
+        call("mount", &[&self.device(), &self.mount.to_string_lossy()])
+    }
+
+    /// What the device holds at this moment, read past the page cache and mounted elsewhere.
+    pub fn as_it_is(&self, name: &str) -> Result<LoopFs> {
+        let (device, image) = (self.device(), self.mount.with_file_name(format!("{name}.img")));
+        let (from, to) = (format!("if={device}"), format!("of={}", image.display()));
+        call("dd", &[&from, &to, "bs=1M", "iflag=direct", "conv=sparse", "status=none"])?;
+        LoopFs::mount(image, self.mount.with_file_name(name))
+    }
+}
+
+impl Drop for FailingFs {
+    fn drop(&mut self) {
+        let _ = call("umount", &[&self.mount.to_string_lossy()]);
+        let _ = self.set("reset", "1");
+        let _ = std::fs::write("/sys/class/zram-control/hot_remove", self.number.to_string());
     }
 }
 

@@ -42,36 +42,25 @@ impl Machine {
             .spawn()
             .context("starting systemd-nspawn (Debian's package systemd-container)")?;
         let mut machine = Self { root, nspawn, leader: 0 };
-        let deadline = Duration::from_secs(60);
-        machine.leader = clock::until("the machine's first process", deadline, TICK, || async {
-            let id = machine.nspawn.id();
-            let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-            Ok(children.split_whitespace().next().and_then(|pid| pid.parse().ok()))
-        })
-        .await?;
-        clock::until("the machine to boot", deadline, TICK, || async {
-            let output = machine.enter("systemctl is-system-running")?;
+        let id = machine.nspawn.id();
+        machine.leader = clock::until("the machine to boot", Duration::from_secs(120), TICK, || async {
+            // Asked for anew each time: its first child is only a step on the way, still in our own namespaces.
+            let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children"))?;
+            let leader = children.split_whitespace().next().context("it has no process")?.parse()?;
+            let ours = fs::read_link("/proc/self/ns/pid")?;
+            ensure!(fs::read_link(format!("/proc/{leader}/ns/pid"))? != ours, "it has no namespaces yet");
+            let output = enter(leader, "systemctl is-system-running")?;
             let state = String::from_utf8_lossy(&output.stdout).trim().to_owned();
             ensure!(["running", "degraded"].contains(&state.as_str()), "it is {state}");
-            Ok(Some(()))
+            Ok(Some(leader))
         })
         .await?;
         Ok(machine)
     }
 
-    fn enter(&self, script: &str) -> Result<Output> {
-        let mut nsenter = Command::new("nsenter");
-        nsenter.args(["--target", &self.leader.to_string(), "--all", "--", "/usr/bin/timeout", COMMAND]);
-        let environment =
-            [("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("LANG", "C"), ("DEBIAN_FRONTEND", "noninteractive")];
-        nsenter.env_clear().envs(environment).stdin(Stdio::null());
-        // nsenter itself is looked up with our own PATH.
-        nsenter.args(["/bin/sh", "-c", script]).output().context("running nsenter")
-    }
-
     /// Runs a shell script inside: exit code and both outputs.
     pub fn try_sh(&self, script: &str) -> Result<(i32, String)> {
-        let output = self.enter(script)?;
+        let output = enter(self.leader, script)?;
         let both = [output.stdout, output.stderr].concat();
         Ok((output.status.code().unwrap_or(-1), String::from_utf8_lossy(&both).into_owned()))
     }
@@ -101,12 +90,30 @@ impl Machine {
 
 const TICK: Duration = Duration::from_millis(100);
 
+/// Runs a shell script in the namespaces of a machine's first process.
+fn enter(leader: u32, script: &str) -> Result<Output> {
+    let mut nsenter = Command::new("nsenter");
+    nsenter.args(["--target", &leader.to_string(), "--all", "--", "/usr/bin/timeout", COMMAND]);
+    let environment = [("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("LANG", "C"), ("DEBIAN_FRONTEND", "noninteractive")];
+    nsenter.env_clear().envs(environment).stdin(Stdio::null());
+    // nsenter itself is looked up with our own PATH.
+    nsenter.args(["/bin/sh", "-c", script]).output().context("running nsenter")
+}
+
 impl Drop for Machine {
     fn drop(&mut self) {
         // The end of its first process is the end of all of them.
         if let Some(pid) = i32::try_from(self.leader).ok().and_then(rustix::process::Pid::from_raw) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
+        for _ in 0..50 {
+            if matches!(self.nspawn.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            clock::pause(TICK);
+        }
+        // One that did not boot ends with the program that would boot it.
+        let _ = self.nspawn.kill();
         let _ = self.nspawn.wait();
     }
 }

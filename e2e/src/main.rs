@@ -69,6 +69,9 @@ async fn main() -> ExitCode {
             for suite in suites::ALL {
                 println!("{:<16} {}", suite.name, suite.about);
             }
+            for suite in suites::SOAKS {
+                println!("{:<16} {} (a soak only)", suite.name, suite.about);
+            }
             return ExitCode::SUCCESS;
         }
         Command::Readback(readback) => {

@@ -1,4 +1,4 @@
-//! Real peers, started by the scripts in `e2e/peers`: Apache Kafka with its tools, Elasticsearch, OpenSearch; a small Debian.
+//! Real peers, started by the scripts in `e2e/peers`: Apache Kafka with its tools, Elasticsearch, OpenSearch; Kafka's client libraries; a small Debian.
 
 use std::{
     path::{Path, PathBuf},
@@ -10,7 +10,8 @@ use anyhow::{Context, Result, ensure};
 
 use crate::process;
 
-fn script(name: &str) -> PathBuf {
+/// Where the script of a peer is.
+pub fn script(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(name)
 }
 
@@ -28,6 +29,11 @@ fn call(name: &str, args: &[&str]) -> Result<String> {
 /// Where the small Debian lies.
 pub fn debian_tree() -> Result<PathBuf> {
     Ok(PathBuf::from(call("debian", &["tree"])?.trim()))
+}
+
+/// Where the Elasticsearch that other tests start lies.
+pub fn elasticsearch_home() -> Result<PathBuf> {
+    Ok(PathBuf::from(call("search", &["install", "elasticsearch"])?.trim()))
 }
 
 /// Apache Kafka, one node or more; stopped when dropped.
@@ -68,9 +74,14 @@ impl Kafka {
         self.nodes().join(",")
     }
 
+    /// Of one node, the first is 1.
+    pub fn node_pid(&self, node: u16) -> Result<u32> {
+        Ok(std::fs::read_to_string(self.dir.join(format!("n{node}/pid")))?.trim().parse()?)
+    }
+
     /// SIGKILL to one node, the first is 1.
     pub fn kill_node(&self, node: u16) -> Result<()> {
-        let pid: i32 = std::fs::read_to_string(self.dir.join(format!("n{node}/pid")))?.trim().parse()?;
+        let pid = i32::try_from(self.node_pid(node)?)?;
         let pid = rustix::process::Pid::from_raw(pid).context("no pid")?;
         Ok(rustix::process::kill_process(pid, rustix::process::Signal::KILL)?)
     }
@@ -89,6 +100,13 @@ pub async fn kafka_tool(args: &[&str], input: &str) -> Result<(i32, String, Stri
     process::run_with_input(&script("kafka"), &all, Path::new("/tmp"), input, Duration::from_secs(60)).await
 }
 
+/// `peers/clients` with these arguments: what it printed.
+pub async fn client_stack(args: &[&str], deadline: Duration) -> Result<String> {
+    let (code, out, err) = process::run(&script("clients"), args, Path::new("/tmp"), deadline).await?;
+    ensure!(code == 0, "peers/clients {args:?} ended with {code}: {out}{err}");
+    Ok(out)
+}
+
 /// A search node: `elasticsearch` or `opensearch`; stopped when dropped.
 pub struct Search {
     dir: PathBuf,
@@ -97,15 +115,31 @@ pub struct Search {
 
 impl Search {
     pub fn start(kind: &str, dir: &Path, port: u16) -> Result<Self> {
+        Self::start_with(kind, dir, port, &[])
+    }
+
+    /// `settings` are lines of elasticsearch.yml.
+    pub fn start_with(kind: &str, dir: &Path, port: u16, settings: &[&str]) -> Result<Self> {
         let log = std::fs::File::create(dir.with_extension("out"))?;
         let status = Command::new(script("search"))
             .args(["start", kind, "--heap", "1g", "--port", &port.to_string(), "--dir"])
             .arg(dir)
+            .args(settings.iter().flat_map(|setting| ["--set", setting]))
             .stdout(log.try_clone()?)
             .stderr(log)
             .status()?;
         ensure!(status.success(), "{kind} did not start, see {}", dir.with_extension("out").display());
         Ok(Self { dir: dir.to_owned(), url: format!("http://127.0.0.1:{port}") })
+    }
+
+    pub fn pid(&self) -> Result<u32> {
+        Ok(std::fs::read_to_string(self.dir.join("pid"))?.trim().parse()?)
+    }
+
+    /// SIGKILL; its data stay where they are.
+    pub fn kill(self) -> Result<()> {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.pid()?)?).context("no pid")?;
+        Ok(rustix::process::kill_process(pid, rustix::process::Signal::KILL)?)
     }
 }
 

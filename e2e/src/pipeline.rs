@@ -140,7 +140,9 @@ impl Pipeline {
             }
             let process = self.process(part)?;
             if let Some(code) = process.ended()? {
-                bail!("{} ended with {code} at start: {}", part.name(), process.tail());
+                let said = process.tail();
+                self.running.retain(|(p, _)| *p != part);
+                bail!("{} ended with {code} at start: {said}", part.name());
             }
             if start.elapsed() > Duration::from_secs(15) {
                 bail!("{} is not live after 15 s: {}", part.name(), process.tail());
@@ -217,5 +219,15 @@ impl Pipeline {
             crate::process::run(&binary("logmill")?, &args, &self.dir, Duration::from_secs(20)).await?;
         anyhow::ensure!(code == 0, "the ledger does not add up: {out}{err}");
         Ok(out)
+    }
+
+    /// As `ledger`, of the sinks alone.
+    pub async fn ledger_of_sinks(&self) -> Result<()> {
+        let sinks = format!("http://127.0.0.1:{}", self.port(Part::Sinks));
+        let args = ["ledger", "--sinks", &sinks];
+        let (code, out, err) =
+            crate::process::run(&binary("logmill")?, &args, &self.dir, Duration::from_secs(20)).await?;
+        anyhow::ensure!(code == 0, "the ledger does not add up: {out}{err}");
+        Ok(())
     }
 }

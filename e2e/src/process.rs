@@ -72,6 +72,11 @@ impl Process {
         self.signal(Signal::CONT)
     }
 
+    /// SIGHUP.
+    pub fn reload(&self) -> Result<()> {
+        self.signal(Signal::HUP)
+    }
+
     /// SIGKILL, and waits until it is gone.
     pub fn kill(&mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {

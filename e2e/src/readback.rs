@@ -6,17 +6,19 @@ use anyhow::{Context, Result, bail, ensure};
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
+    error::{KafkaError, RDKafkaErrorCode},
     message::Headers,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::http;
+use crate::{clock, http};
 
+/// Which line a record is.
 #[derive(Deserialize)]
-struct Generated {
-    gen_file: usize,
-    gen_seq: u64,
+pub struct Generated {
+    pub gen_file: usize,
+    pub gen_seq: u64,
 }
 
 /// What was found, one slot per (file, sequence).
@@ -109,11 +111,19 @@ pub fn records(
     consumer.assign(&list)?;
     let mut count = 0;
     let mut next: HashMap<i32, i64> = HashMap::new();
+    let mut last = clock::now();
     while left > 0 {
-        let Some(message) = consumer.poll(timeout) else {
-            bail!("{topic}: nothing more within {timeout:?}, {left} partitions unfinished")
+        let polled = consumer.poll(timeout);
+        if last.elapsed() > timeout || polled.is_none() {
+            bail!("{topic}: nothing more within {timeout:?}, {left} partitions unfinished");
+        }
+        let message = match polled.transpose() {
+            Ok(Some(message)) => message,
+            // A node of several is away: librdkafka says so and reads on from the others.
+            Ok(None) | Err(KafkaError::MessageConsumption(RDKafkaErrorCode::BrokerTransportFailure)) => continue,
+            Err(e) => return Err(e.into()),
         };
-        let message = message?;
+        last = clock::now();
         let (p, offset) = (message.partition(), message.offset());
         let end = ends[&p];
         if offset >= end {

@@ -1,5 +1,5 @@
 //! A webhook's receiver that misbehaves by plan: refuses, asks for patience, hangs, cuts connections before or after it has
-//! taken an event. It speaks just enough HTTP/1.1 to do so.
+//! taken an event.
 
 use std::{
     collections::HashMap,
@@ -7,15 +7,18 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use serde_json::Value;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::AsyncWriteExt,
     net::{TcpListener, TcpStream},
     task::JoinHandle,
 };
 
-use crate::clock::{self, Instant};
+use crate::{
+    clock::{self, Instant},
+    wire,
+};
 
 /// What a try of an event meets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,29 +132,10 @@ async fn read(
     plan: Plan,
     state: &Mutex<State>,
 ) -> Result<Option<Request>> {
-    let end = loop {
-        if let Some(at) = buffer.windows(4).position(|w| w == b"\r\n\r\n") {
-            break at + 4;
-        }
-        if stream.read_buf(buffer).await? == 0 {
-            return Ok(None);
-        }
-    };
-    let head = String::from_utf8_lossy(buffer.get(..end).unwrap_or_default()).into_owned();
-    let header = |name: &str| {
-        let line = head.lines().find(|line| line.to_lowercase().starts_with(&format!("{name}:")));
-        line.and_then(|line| line.split_once(':')).map(|(_, value)| value.trim().to_owned())
-    };
-    let length: usize = header("content-length").context("no content-length")?.parse()?;
-    while buffer.len() < end + length {
-        if stream.read_buf(buffer).await? == 0 {
-            return Ok(None);
-        }
-    }
-    let body: Value = serde_json::from_slice(buffer.get(end..end + length).unwrap_or_default())?;
-    buffer.drain(..end + length);
-    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
-    let idempotency_key = header("idempotency-key").unwrap_or_default();
+    let Some(request) = wire::Request::read(stream, buffer).await? else { return Ok(None) };
+    let body: Value = serde_json::from_slice(&request.body)?;
+    let path = request.target().to_owned();
+    let idempotency_key = request.header("idempotency-key").unwrap_or_default();
     let mut state = lock(state);
     let tries = state.tries.entry((path.clone(), idempotency_key.clone())).or_default();
     let fate = plan(&path, &body, *tries);

@@ -12,15 +12,26 @@ use anyhow::Result;
 use crate::clock;
 
 mod bad_input;
+mod bare_machine;
 mod clients;
 mod compaction;
 mod dead_letters;
+mod directories;
 mod docker;
+mod docker_build;
+mod documents;
+mod failing_disk;
+mod faults;
 mod file;
 mod kafka_tools;
 mod kills;
+mod operations;
 mod peers;
 mod power_cut;
+mod recovery;
+mod reprocess;
+mod rotations;
+mod stacks;
 mod systemd;
 mod three_kafka;
 mod traps;
@@ -71,6 +82,11 @@ pub const ALL: &[Suite] = &[
         run: |r| Box::pin(kills::run(r)),
     },
     Suite {
+        name: "rotations",
+        about: "logrotate's schemes under kill -9: every line, one id, in order; as a soak a random rotator too",
+        run: |r| Box::pin(rotations::run(r)),
+    },
+    Suite {
         name: "power-broker",
         about: "the broker on ext4: every acknowledged record survives a power cut",
         run: |r| Box::pin(power_cut::of_broker(r)),
@@ -86,9 +102,29 @@ pub const ALL: &[Suite] = &[
         run: |r| Box::pin(power_cut::of_agent(r)),
     },
     Suite {
+        name: "failing-disk",
+        about: "a device that fails under the broker: nothing acknowledged is lost, nothing it refused is believed",
+        run: |r| Box::pin(failing_disk::run(r)),
+    },
+    Suite {
         name: "kafka-tools",
         about: "kcat and Apache Kafka's own tools on our broker",
         run: |r| Box::pin(kafka_tools::run(r)),
+    },
+    Suite {
+        name: "directories",
+        about: "partition directories of Apache Kafka served by us, and ours by it",
+        run: |r| Box::pin(directories::run(r)),
+    },
+    Suite {
+        name: "recovery",
+        about: "1 000 partitions, kill -9 under load: the first acknowledgement within a second, nothing lost",
+        run: |r| Box::pin(recovery::run(r)),
+    },
+    Suite {
+        name: "stacks",
+        about: "Java, Python, JavaScript and Go clients on our broker: all codecs, groups by every assignor",
+        run: |r| Box::pin(stacks::run(r)),
     },
     Suite {
         name: "compaction",
@@ -100,6 +136,7 @@ pub const ALL: &[Suite] = &[
         about: "the official Python client on the embedded index; a Kafka client of version 0",
         run: |r| Box::pin(clients::run(r)),
     },
+    Suite { name: "documents", about: "README.md's quick start as it stands", run: |r| Box::pin(documents::run(r)) },
     Suite {
         name: "traps",
         about: "broker away, topic missing, new partitions, an empty machine",
@@ -126,6 +163,21 @@ pub const ALL: &[Suite] = &[
         run: |r| Box::pin(file::run(r)),
     },
     Suite {
+        name: "faults",
+        about: "search nodes that refuse, halve, hang, cut, fill up and die: exact counts in all three kinds",
+        run: |r| Box::pin(faults::run(r)),
+    },
+    Suite {
+        name: "operations",
+        about: "documents replaced, merged and deleted by key with versions; gzip; a data stream with its template",
+        run: |r| Box::pin(operations::run(r)),
+    },
+    Suite {
+        name: "reprocess",
+        about: "a dry run, retained records once more into another index, one sink reloaded beside the other",
+        run: |r| Box::pin(reprocess::run(r)),
+    },
+    Suite {
         name: "peers",
         about: "our agent and sinks on Apache Kafka, Elasticsearch and OpenSearch",
         run: |r| Box::pin(peers::run(r)),
@@ -147,12 +199,27 @@ pub const ALL: &[Suite] = &[
     },
 ];
 
+/// What takes too long for a bounded form.
+pub const SOAKS: &[Suite] = &[
+    Suite {
+        name: "bare-machine",
+        about: "README.md's two commands on a Debian with what README.md asks for and nothing else",
+        run: |r| Box::pin(bare_machine::run(r)),
+    },
+    Suite {
+        name: "docker-build",
+        about: "the Dockerfile's own compilation of all images, and the broker's started",
+        run: |r| Box::pin(docker_build::run(r)),
+    },
+];
+
 /// Runs the named suites one after another; prints `N passed, N failed` at the end.
 pub async fn run(names: &[String], size: Size) -> ExitCode {
     let (mut passed, mut failed) = (0, Vec::new());
     let base = std::env::temp_dir().join(format!("logmill-e2e-{}", std::process::id()));
     for name in names {
-        let Some(suite) = ALL.iter().find(|s| s.name == name) else {
+        let soaks = if size == Size::Long { SOAKS } else { &[] };
+        let Some(suite) = ALL.iter().chain(soaks).find(|s| s.name == name) else {
             eprintln!("no suite is named {name}; `logmill-e2e list` names them");
             return ExitCode::from(64);
         };

@@ -4,7 +4,6 @@
 //! context is stopped.
 
 mod aggs;
-pub mod allocator;
 mod analysis;
 mod clock;
 mod date;

@@ -2,15 +2,15 @@
 
 use std::process::ExitCode;
 
+use logmill_config::index::IndexConfig;
 use logmill_daemon::{Daemon, daemon_main};
 
 fn main() -> ExitCode {
-    logmill_index::allocator::give_back_soon();
+    logmill_allocator::give_back_soon();
     let daemon = Daemon {
         name: "logmill-index",
         about: "The embedded index: a subset of Elasticsearch's REST API on Tantivy",
-        load: logmill_config::index::load,
-        settings: |config| (config.metrics, config.shutdown_timeout),
+        settings: |config: &IndexConfig| (config.metrics, config.shutdown_timeout),
         live: |_| false,
     };
     daemon_main(daemon, logmill_index::run)

@@ -8,10 +8,11 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread::JoinHandle,
+    time::Duration,
 };
 
 use logmill_config::index::IndexConfig;
-use logmill_daemon::context::Context;
+use logmill_daemon::{Pulse, context::Context};
 use logmill_disk::RealDisk;
 use tokio::{
     net::TcpListener,
@@ -25,6 +26,9 @@ use crate::{
     metrics::Metrics,
     rest::Rest,
 };
+
+/// One commit, or waiting for the merges of a writer that is closed, takes no longer than this; those of large segments take minutes.
+const STALL: Duration = Duration::from_secs(600);
 
 /// Starts the embedded index.
 pub struct Index;
@@ -68,7 +72,7 @@ impl Index {
         };
         let (locked, engine) =
             opened.await.map_err(|error| IndexError::Stopped(format!("start failed: {error}")))??;
-        let threads = Threads::start(&engine)?;
+        let threads = Threads::start(&engine, context.progress.watch("index applier", STALL))?;
         context.health.set("index", Ok(()));
         let task = tokio::spawn(run(engine, threads, locked, listener, context));
         Ok(Running { address, status, task })
@@ -104,7 +108,7 @@ struct Threads {
 }
 
 impl Threads {
-    fn start(engine: &Arc<Engine>) -> Result<Self, IndexError> {
+    fn start(engine: &Arc<Engine>, pulse: Pulse) -> Result<Self, IndexError> {
         let failed = |source| IndexError::Io {
             path: engine.options.data_dir.clone(),
             what: "cannot start a thread for",
@@ -118,7 +122,7 @@ impl Threads {
                 .map_err(failed)?,
             apply: std::thread::Builder::new()
                 .name("index-apply".to_owned())
-                .spawn(move || applying.apply_until_stopped())
+                .spawn(move || applying.apply_until_stopped(pulse))
                 .map_err(failed)?,
         })
     }
@@ -153,7 +157,7 @@ async fn run(
     }
     stop.cancel();
     // Requests under way are answered; idle connections are cut.
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(2), serving).await;
+    let _ = tokio::time::timeout(Duration::from_secs(2), serving).await;
     let result = spawn_blocking(move || threads.stop(&engine)).await;
     drop(locked);
     result.map_err(|error| IndexError::Stopped(format!("stop failed: {error}")))?

@@ -6,6 +6,8 @@ use logmill_daemon::context::Health;
 use parking_lot::Mutex;
 use prometheus::IntGaugeVec;
 
+use crate::clock;
+
 /// Who is being waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Alarm {
@@ -18,7 +20,9 @@ pub(crate) enum Alarm {
 }
 
 impl Alarm {
-    fn name(self) -> &'static str {
+    pub(crate) const ALL: [Self; 4] = [Alarm::Kafka, Alarm::Unavailable, Alarm::Refused, Alarm::DeadLetters];
+
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Alarm::Kafka => "kafka",
             Alarm::Unavailable => "unavailable",
@@ -35,21 +39,58 @@ pub(crate) struct Alarms {
     health: Health,
     paused: IntGaugeVec,
     raised: Mutex<BTreeMap<Alarm, String>>,
+    last: Mutex<Option<Said>>,
 }
+
+/// What went wrong, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// Since 1970.
+    pub(crate) millis: i64,
+    pub(crate) words: String,
+}
+
+impl Said {
+    /// To the second, RFC 3339.
+    pub(crate) fn time(&self) -> String {
+        jiff::Timestamp::from_second(self.millis / 1000).map(|time| time.to_string()).unwrap_or_default()
+    }
+}
+
+/// Of an error's words are kept.
+const WORDS: usize = 500;
 
 impl Alarms {
     pub(crate) fn new(sink: &str, health: Health, paused: IntGaugeVec) -> Self {
-        let alarms =
-            Self { sink: sink.to_owned(), part: format!("sink {sink}"), health, paused, raised: Mutex::default() };
-        for alarm in [Alarm::Kafka, Alarm::Unavailable, Alarm::Refused, Alarm::DeadLetters] {
+        let alarms = Self {
+            sink: sink.to_owned(),
+            part: format!("sink {sink}"),
+            health,
+            paused,
+            raised: Mutex::default(),
+            last: Mutex::default(),
+        };
+        for alarm in Alarm::ALL {
             alarms.paused.with_label_values(&[sink, alarm.name()]).set(0);
         }
         alarms.health.set(&alarms.part, Ok(()));
         alarms
     }
 
+    /// Keeps an error that is no alarm, for who asks what was the last.
+    pub(crate) fn note(&self, words: &str) {
+        let words = words.chars().take(WORDS).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        *self.last.lock() = Some(Said { millis: clock::wall_millis(), words });
+    }
+
+    /// The last error, over or not.
+    pub(crate) fn last(&self) -> Option<Said> {
+        self.last.lock().clone()
+    }
+
     /// Logs only what is new: a wait says itself once.
     pub(crate) fn raise(&self, alarm: Alarm, words: &str) {
+        self.note(words);
         let mut raised = self.raised.lock();
         if raised.get(&alarm).is_some_and(|known| known == words) {
             return;
@@ -70,6 +111,11 @@ impl Alarms {
             self.paused.with_label_values(&[self.sink.as_str(), alarm.name()]).set(0);
             self.health.set(&self.part, state(&raised));
         }
+    }
+
+    /// What is waited for, where something is.
+    pub(crate) fn words(&self) -> Option<String> {
+        state(&self.raised.lock()).err()
     }
 
     pub(crate) fn is_raised(&self, alarm: Alarm) -> bool {

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 /// What a connector is given: the documents of `items`, ready to send.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Batch {
-    /// For each item its head, as the connector's encoder wrote it, and its document line.
+    /// For each item its head, as the connector's encoder wrote it, its document and what stands behind that, and a line end.
     pub(crate) body: Bytes,
     pub(crate) items: Vec<Item>,
     /// Keys, headers and originals, see [`Item::side`].
@@ -31,6 +31,7 @@ pub(crate) struct Item {
     pub(crate) cost: usize,
     start: usize,
     document: usize,
+    document_end: usize,
     end: usize,
     side: usize,
     side_end: usize,
@@ -57,9 +58,9 @@ impl Batch {
         self.body.get(item.start..item.document).unwrap_or_default()
     }
 
-    /// The document without its line end.
+    /// The document alone; empty where the head is without one.
     pub(crate) fn document(&self, item: &Item) -> &[u8] {
-        self.body.get(item.document..item.end.saturating_sub(1)).unwrap_or_default()
+        self.body.get(item.document..item.document_end).unwrap_or_default()
     }
 
     /// The record as it was read.
@@ -105,6 +106,7 @@ impl Batch {
         Item {
             start,
             document: start + (item.document - item.start),
+            document_end: start + (item.document_end - item.start),
             end: body.len(),
             side: side_start,
             side_end: side.len(),
@@ -155,18 +157,20 @@ impl BatchBuilder {
         self.body.len()
     }
 
-    /// Adds a record. `document` is one line; `side` writes its other parts. Returns the item's cost.
+    /// Adds a record: its head, its document, which is one line, and what stands behind it. `side` writes its other parts.
+    /// Returns the item's cost.
     pub(crate) fn push(
         &mut self,
         origin: Origin,
-        head: &[u8],
-        document: &[u8],
+        [head, document, tail]: [&[u8]; 3],
         side: impl FnOnce(&mut SideWriter<'_>),
     ) -> usize {
         let (start, side_start) = (self.body.len(), self.side.len());
         self.body.extend_from_slice(head);
         let document_start = self.body.len();
         self.body.extend_from_slice(document);
+        let document_end = self.body.len();
+        self.body.extend_from_slice(tail);
         self.body.extend_from_slice(b"\n");
         side(&mut SideWriter(&mut self.side));
         let cost = self.body.len() - start + self.side.len() - side_start + ITEM_OVERHEAD;
@@ -179,6 +183,7 @@ impl BatchBuilder {
             cost,
             start,
             document: document_start,
+            document_end,
             end: self.body.len(),
             side: side_start,
             side_end: self.side.len(),
@@ -269,7 +274,7 @@ mod tests {
         let mut builder = BatchBuilder::default();
         for n in 0..4i64 {
             let document = format!("{{\"n\":{n}}}");
-            builder.push(origin(n), b"{\"create\":{}}\n", document.as_bytes(), |side| {
+            builder.push(origin(n), [b"{\"create\":{}}\n", document.as_bytes(), b"}"], |side| {
                 side.key((n % 2 == 0).then_some(b"key"));
                 if n == 3 {
                     side.value(Some(b"{\n\"n\":3}"))
@@ -283,7 +288,7 @@ mod tests {
         let batch = builder.finish();
         assert!(builder.is_empty());
         let some = batch.subset(|at| at >= 2);
-        assert_eq!(some.body, "{\"create\":{}}\n{\"n\":2}\n{\"create\":{}}\n{\"n\":3}\n");
+        assert_eq!(some.body, "{\"create\":{}}\n{\"n\":2}}\n{\"create\":{}}\n{\"n\":3}}\n");
         for (batch, at, n) in [(&batch, 3, 3), (&some, 1, 3), (&batch, 2, 2), (&some, 0, 2)] {
             let original = batch.original(&batch.items[at]);
             assert_eq!(batch.items[at].offset, n);

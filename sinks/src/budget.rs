@@ -9,14 +9,20 @@ use tokio::sync::Notify;
 
 #[derive(Debug)]
 pub(crate) struct Budget {
-    limit: usize,
+    limit: AtomicUsize,
     used: AtomicUsize,
     freed: Notify,
 }
 
 impl Budget {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, used: AtomicUsize::new(0), freed: Notify::new() }
+        Self { limit: AtomicUsize::new(limit), used: AtomicUsize::new(0), freed: Notify::new() }
+    }
+
+    /// Another share from now on; what is held above it is kept, and nothing is read until it is gone.
+    pub(crate) fn limit_to(&self, bytes: usize) {
+        self.limit.store(bytes, Ordering::Release);
+        self.freed.notify_one();
     }
 
     pub(crate) fn take(&self, bytes: usize) {
@@ -35,12 +41,12 @@ impl Budget {
     }
 
     pub(crate) fn spent(&self) -> bool {
-        self.used() >= self.limit
+        self.used() >= self.limit.load(Ordering::Acquire)
     }
 
     /// Whether at most half is used: reading starts again here, so that it does not stop and go per record.
     pub(crate) fn relaxed(&self) -> bool {
-        self.used() <= self.limit / 2
+        self.used() <= self.limit.load(Ordering::Acquire) / 2
     }
 
     /// Returns when something was given back since the last call.

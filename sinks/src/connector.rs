@@ -2,6 +2,8 @@
 
 use std::{future::Future, time::Duration};
 
+use logmill_config::sinks::Tombstones;
+
 use crate::{batch::Batch, event::Event};
 
 /// A destination. It neither retries nor waits: the dispatcher does, so that every destination behaves alike.
@@ -11,6 +13,14 @@ pub(crate) trait Connector: Send + Sync + 'static {
 
     /// Tries once to deliver `batch`, which is not empty. A future that is dropped may have delivered.
     fn deliver(&self, batch: &Batch) -> impl Future<Output = Delivery> + Send;
+
+    /// Called about every second, whether there is something to deliver or not. Must not block.
+    fn look(&self) {}
+
+    /// Waits for what is still being written and gives free what only one may hold. Delivers nothing afterwards.
+    fn close(&self) -> impl Future<Output = ()> + Send {
+        async {}
+    }
 }
 
 /// The part of a connector that runs where records are read: it writes what stands before a document in its batch.
@@ -18,12 +28,34 @@ pub(crate) trait Encode: Send {
     /// Paths of the fields of an event it needs, see [`Event::fields`].
     fn fields(&self) -> Vec<String>;
 
-    /// Appends the event's head. Returns its identity: of two records with equal ones the later waits until the
-    /// earlier is finished.
+    /// What it makes of a record without a value: only of those it deletes by it is given a head to write.
+    fn tombstones(&self) -> Tombstones {
+        Tombstones::Reject
+    }
+
+    /// Appends the event's head.
     ///
     /// # Errors
     /// The dead letter's class and reason, where nothing that can be delivered comes of the event.
-    fn head(&mut self, event: &Event<'_>, head: &mut Vec<u8>) -> Result<u128, (Class, String)>;
+    fn head(&mut self, event: &Event<'_>, head: &mut Vec<u8>) -> Result<Head, (Class, String)>;
+}
+
+/// What is said with a head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Head {
+    /// Of two records with equal ones the later waits until the earlier is finished.
+    pub(crate) identity: u128,
+    /// Stands behind the document, on its line.
+    pub(crate) tail: &'static [u8],
+    /// Whether the document follows.
+    pub(crate) document: bool,
+}
+
+impl Head {
+    /// Before a document and nothing else.
+    pub(crate) fn plain(identity: u128) -> Self {
+        Self { identity, tail: b"", document: true }
+    }
 }
 
 /// What became of one record in one try.
@@ -48,6 +80,10 @@ pub(crate) enum Class {
     Decode,
     /// No valid index name comes of it.
     IndexName,
+    /// The sink's program fails with it.
+    Transform,
+    /// It lacks the key or field that is its id, or that cannot be one.
+    Id,
     /// It lacks a field that a template names, or the field's value cannot stand there.
     Template,
     /// The destination refuses the document.
@@ -61,6 +97,8 @@ impl Class {
         match self {
             Class::Decode => "decode",
             Class::IndexName => "index_name",
+            Class::Transform => "transform",
+            Class::Id => "id",
             Class::Template => "template",
             Class::Document => "document",
             Class::TooLarge => "too_large",

@@ -1,13 +1,20 @@
 //! Takes batches from the reader to the connector and back: bounds the requests under way, backs off, retries alone what
 //! failed alone, sends to the dead letters what was rejected, and tells the partitions what is finished.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use logmill_config::sinks::Retry;
 use tokio::{
     sync::mpsc::Receiver,
     task::JoinSet,
-    time::{Instant, sleep_until},
+    time::{Instant, MissedTickBehavior, sleep_until},
 };
 
 use crate::{
@@ -16,6 +23,7 @@ use crate::{
     batch::{Batch, Item},
     budget::Budget,
     burials::Burials,
+    concurrency::{Answer, Concurrency},
     connector::{Class, Connector, Delivery, Outcome, Outcomes},
     dead_letters::{DeadLetters, Letter},
     holding::Holding,
@@ -47,6 +55,29 @@ pub(crate) struct Shared {
     pub(crate) alarms: Arc<Alarms>,
     pub(crate) burials: Burials,
     pub(crate) metrics: Metrics,
+    paused: AtomicBool,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        sink: &str,
+        partitions: Partitions,
+        budget: Budget,
+        alarms: Arc<Alarms>,
+        burials: Burials,
+        metrics: Metrics,
+    ) -> Self {
+        Self { sink: sink.to_owned(), partitions, budget, alarms, burials, metrics, paused: AtomicBool::new(false) }
+    }
+
+    /// Whether reading waits for room.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_paused(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
+    }
 }
 
 /// The delivering half of a sink.
@@ -55,7 +86,7 @@ pub(crate) struct Dispatcher<C> {
     connector: Arc<C>,
     graves: Arc<DeadLetters>,
     retry: Retry,
-    in_flight: usize,
+    concurrency: Concurrency,
     pace: Option<Pace>,
     /// When the pace allows the next request.
     turn: Option<Instant>,
@@ -65,9 +96,19 @@ pub(crate) struct Dispatcher<C> {
     /// To be sent next; these were admitted already.
     ready: VecDeque<Batch>,
     later: Vec<(Instant, Batch)>,
-    requests: JoinSet<(Batch, Delivery, Duration)>,
+    requests: JoinSet<Answered>,
     burials: JoinSet<(Item, Class)>,
     gate: Gate,
+}
+
+/// A request that came back.
+struct Answered {
+    batch: Batch,
+    delivery: Delivery,
+    sent: Instant,
+    took: Duration,
+    /// As many were under way with it as may be.
+    full: bool,
 }
 
 /// Leaves a destination alone that fails as a whole; then one request tries whether it is back.
@@ -78,6 +119,9 @@ struct Gate {
     /// Requests in a row of which not one record was taken.
     fruitless: u32,
 }
+
+/// How often a connector looks after itself.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Failures in a row after which an unavailable destination is an alarm.
 const FAILURES_TO_ALARM: u32 = 3;
@@ -92,7 +136,7 @@ impl<C: Connector> Dispatcher<C> {
         connector: Arc<C>,
         graves: DeadLetters,
         retry: Retry,
-        in_flight: usize,
+        concurrency: Concurrency,
         pace: Option<Pace>,
         work: Receiver<Work>,
     ) -> Self {
@@ -101,7 +145,7 @@ impl<C: Connector> Dispatcher<C> {
             connector,
             graves: Arc::new(graves),
             retry,
-            in_flight: in_flight.max(1),
+            concurrency,
             pace,
             turn: None,
             work,
@@ -117,6 +161,8 @@ impl<C: Connector> Dispatcher<C> {
 
     /// Returns when the reader is gone and everything is finished. Dropping the future abandons what is under way.
     pub(crate) async fn run(mut self) {
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             self.wake_later();
             while !self.ready.is_empty()
@@ -135,9 +181,9 @@ impl<C: Connector> Dispatcher<C> {
             let wake = self.next_wake();
             tokio::select! {
                 Some(done) = self.requests.join_next(), if !self.requests.is_empty() => match done {
-                    Ok((batch, delivery, took)) => {
-                        self.shared.metrics.bulk_seconds.with_label_values(&[&self.shared.sink]).observe(took.as_secs_f64());
-                        self.settle(batch, delivery);
+                    Ok(answered) => {
+                        self.observe(&answered);
+                        self.settle(answered.batch, answered.delivery);
                     }
                     // Cannot happen but by a bug in a connector: nothing may be committed past it.
                     Err(e) => {
@@ -156,13 +202,14 @@ impl<C: Connector> Dispatcher<C> {
                     Some(work) => self.admit(work),
                     None => self.open = false,
                 },
+                _ = look.tick() => self.connector.look(),
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
             }
         }
     }
 
     fn may_send(&self) -> bool {
-        if self.requests.len() >= self.in_flight || self.shared.alarms.is_raised(Alarm::DeadLetters) {
+        if self.requests.len() >= self.concurrency.limit() || self.shared.alarms.is_raised(Alarm::DeadLetters) {
             return false;
         }
         match self.gate.closed_until {
@@ -216,11 +263,27 @@ impl<C: Connector> Dispatcher<C> {
             item.attempts = item.attempts.saturating_add(1);
         }
         let connector = self.connector.clone();
+        let full = self.requests.len() + 1 >= self.concurrency.limit();
         self.requests.spawn(async move {
-            let start = Instant::now();
+            let sent = Instant::now();
             let delivery = connector.deliver(&batch).await;
-            (batch, delivery, start.elapsed())
+            Answered { batch, delivery, sent, took: sent.elapsed(), full }
         });
+    }
+
+    fn observe(&mut self, answered: &Answered) {
+        let Answered { delivery, sent, took, full, .. } = answered;
+        let labels = [self.shared.sink.as_str()];
+        self.shared.metrics.bulk_seconds.with_label_values(&labels).observe(took.as_secs_f64());
+        let is_retry = |outcome: &Outcome| matches!(outcome, Outcome::Retry { .. });
+        let answer = match &delivery.outcomes {
+            Outcomes::All(outcome) if is_retry(outcome) => Answer::PushedBack,
+            Outcomes::Each(each) if each.iter().any(is_retry) => Answer::PushedBack,
+            _ => Answer::Taken(*took),
+        };
+        self.concurrency.answered(answer, sent.into_std(), *full, Instant::now().into_std());
+        let limit = i64::try_from(self.concurrency.limit()).unwrap_or(i64::MAX);
+        self.shared.metrics.concurrency.with_label_values(&labels).set(limit);
     }
 
     /// Drops records whose partition was lost: another member reads them again.
@@ -246,6 +309,7 @@ impl<C: Connector> Dispatcher<C> {
             }
             Outcomes::All(Outcome::Retry { reason }) => {
                 self.closed(retry_after);
+                self.shared.alarms.note(&reason);
                 if self.gate.failures >= FAILURES_TO_ALARM {
                     self.shared.alarms.raise(Alarm::Unavailable, &reason);
                 }
@@ -274,7 +338,7 @@ impl<C: Connector> Dispatcher<C> {
     fn settle_each(&mut self, batch: &Batch, outcomes: Vec<Outcome>, retry_after: Option<Duration>) {
         let mut finished = Vec::with_capacity(batch.items.len());
         let (mut retried, mut paused) = (vec![false; batch.items.len()], vec![false; batch.items.len()]);
-        let (mut pause_reason, mut retry_reason, mut rejected) = (None, None, false);
+        let (mut pause_reason, mut retry_reason, mut noted, mut rejected) = (None, None, None, false);
         for (at, (item, outcome)) in batch.items.iter().zip(outcomes).enumerate() {
             let mark = |list: &mut Vec<bool>| {
                 if let Some(slot) = list.get_mut(at) {
@@ -287,6 +351,7 @@ impl<C: Connector> Dispatcher<C> {
                 }
                 Outcome::Retry { reason } => {
                     mark(&mut retried);
+                    noted.get_or_insert_with(|| reason.clone());
                     retry_reason.get_or_insert(reason);
                 }
                 Outcome::Reject { class, reason } => {
@@ -308,6 +373,9 @@ impl<C: Connector> Dispatcher<C> {
             self.opened();
         } else if let Some(reason) = retry_reason {
             self.fruitless(retry_after, &reason);
+        }
+        if let Some(reason) = &noted {
+            self.shared.alarms.note(reason);
         }
         let retry = chosen(&retried);
         if let Some(tries) = retry.items.iter().map(|i| i.attempts).max() {
@@ -370,6 +438,7 @@ impl<C: Connector> Dispatcher<C> {
             self.let_go(std::slice::from_ref(item));
             return;
         };
+        self.shared.alarms.note(&format!("dead letter ({}): {reason}", class.name()));
         let letter = Letter {
             topic,
             partition,

@@ -29,14 +29,19 @@ impl Fields {
     /// # Errors
     /// The reason for the dead letter.
     pub(crate) fn read(&mut self, value: &[u8]) -> Result<(), String> {
-        self.time = None;
-        self.values.fill(None);
+        self.clear();
         let text = std::str::from_utf8(value).map_err(|e| format!("the value is not UTF-8: {e}"))?;
         let mut json = serde_json::Deserializer::from_str(text);
         let top = Object { fields: self, prefix: None };
         json.deserialize_map(top)
             .and_then(|()| json.end())
             .map_err(|e| format!("the value is not one JSON object: {e}"))
+    }
+
+    /// As of a record without a value.
+    pub(crate) fn clear(&mut self) {
+        self.time = None;
+        self.values.fill(None);
     }
 
     fn keep(&mut self, path: &str, scalar: &str, number: bool) {

@@ -1,143 +1,116 @@
 //! Elasticsearch and OpenSearch: `_bulk` over the official client.
 
 mod classify;
+mod client;
 mod encode;
+mod fingerprint;
+mod hosts;
 mod index_name;
+mod pool;
 mod response;
+mod template;
 #[cfg(test)]
 mod tests;
 
-use std::{fs, time::Duration};
+use ::elasticsearch::http::Method;
+use logmill_config::sinks::{self, Version};
+use tokio::sync::OnceCell;
 
-use ::elasticsearch::{
-    Elasticsearch,
-    auth::Credentials,
-    cert::{Certificate, CertificateValidation},
-    http::{
-        Method, Url,
-        headers::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER},
-        transport::{MultiNodeConnectionPool, TransportBuilder},
-    },
+use self::{
+    encode::ActionLines,
+    index_name::IndexTemplate,
+    pool::{Pool, Silence},
+    template::Templates,
 };
-use logmill_config::sinks::{self, Auth, Id, Op};
-
-use self::{encode::ActionLines, index_name::IndexTemplate};
 use crate::{
     batch::Batch,
     connector::{Connector, Delivery, Encode, Outcome, Outcomes},
-    error::{SinksError, words},
-    retry_after,
+    error::SinksError,
+    metrics::Metrics,
 };
-
-/// Longer than Elasticsearch's own bulk timeout (1 minute) for shards to become available.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// The Elasticsearch connector: body in, outcomes out.
 pub(crate) struct Elastic {
-    client: Elasticsearch,
-    op: Op,
-    id: Id,
-    template: IndexTemplate,
-    timeout: Duration,
+    pool: Pool,
+    config: sinks::Elasticsearch,
+    index: IndexTemplate,
+    version: Version,
+    templates: Option<Templates>,
+    /// The index template is there, or is none of ours.
+    prepared: OnceCell<()>,
 }
 
 impl Elastic {
-    pub(crate) fn new(sink: &str, config: &sinks::Elasticsearch) -> Result<Self, SinksError> {
+    /// # Errors
+    /// What no waiting can mend: a URL that is none, a certificate that cannot be read.
+    pub(crate) fn new(sink: &str, config: &sinks::Elasticsearch, metrics: &Metrics) -> Result<Self, SinksError> {
         let failed = |reason: String| SinksError::Client { sink: sink.to_owned(), output: "elasticsearch", reason };
-        let template = IndexTemplate::parse(&config.index).map_err(|reason| failed(format!("index: {reason}")))?;
-        let mut hosts = Vec::with_capacity(config.hosts.len());
-        let mut credentials = None;
-        for host in &config.hosts {
-            let mut url = Url::parse(host).map_err(|e| failed(format!("hosts: {host:?} is no URL: {e}")))?;
-            if let Some(password) = url.password() {
-                credentials = Some(Credentials::Basic(url.username().to_owned(), password.to_owned()));
-            }
-            // Else reqwest would send a second Authorization header.
-            if url.set_username("").and_then(|()| url.set_password(None)).is_err() {
-                credentials = None;
-            }
-            hosts.push(url);
-        }
-        if hosts.is_empty() {
-            return Err(failed("hosts is empty".into()));
-        }
-        let mut builder = TransportBuilder::new(MultiNodeConnectionPool::round_robin(hosts, None));
-        match &config.auth {
-            Some(Auth::Basic { user, password }) => {
-                credentials = Some(Credentials::Basic(user.clone(), password.clone()));
-            }
-            Some(Auth::ApiKey(key)) => {
-                if HeaderValue::try_from(format!("ApiKey {key}")).is_err() {
-                    return Err(failed("auth.api_key holds characters no HTTP header can carry".into()));
-                }
-                credentials = Some(match key.split_once(':') {
-                    Some((id, secret)) => Credentials::ApiKey(id.to_owned(), secret.to_owned()),
-                    None => Credentials::EncodedApiKey(key.clone()),
-                });
-            }
-            Some(Auth::Bearer(token)) => credentials = Some(Credentials::Bearer(token.clone())),
-            None => {}
-        }
-        if let Some(credentials) = credentials {
-            builder = builder.auth(credentials);
-        }
-        if let Some(path) = &config.tls.ca_file {
-            let bad = |reason: String| failed(format!("tls.ca_file: cannot read {}: {reason}", path.display()));
-            let pem = fs::read(path).map_err(|e| bad(e.to_string()))?;
-            let chain = Certificate::from_pem(&pem).map_err(|e| bad(e.to_string()))?;
-            builder = builder.cert_validation(CertificateValidation::Full(chain));
-        }
-        for (name, value) in &config.headers {
-            let header = HeaderName::try_from(name.as_str()).map_err(|e| failed(format!("header {name}: {e}")))?;
-            let value = HeaderValue::try_from(value.as_str()).map_err(|e| failed(format!("header {name}: {e}")))?;
-            builder = builder.header(header, value);
-        }
-        let transport = builder.build().map_err(|e| failed(e.to_string()))?;
-        let client = Elasticsearch::new(transport);
-        Ok(Self { client, op: config.op, id: config.id, template, timeout: REQUEST_TIMEOUT })
+        Ok(Self {
+            pool: Pool::new(sink, config, metrics).map_err(failed)?,
+            index: IndexTemplate::parse(&config.index).map_err(|reason| failed(format!("index: {reason}")))?,
+            version: config.version,
+            templates: config.template.put.then(|| Templates::new(sink, config)),
+            prepared: OnceCell::new(),
+            config: config.clone(),
+        })
     }
 
-    #[cfg(test)]
-    pub(crate) fn with_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
+    /// Puts the index template, before the first document makes an index.
+    async fn prepare(&self) -> Result<(), Outcome> {
+        let Some(templates) = &self.templates else { return Ok(()) };
+        self.prepared.get_or_try_init(|| templates.put(&self.pool, self.config.timeout)).await.map(|_| ())
     }
+}
+
+/// Whether this may stand for an index, with dates and fields.
+pub(crate) fn check_index(index: &str) -> Result<(), String> {
+    IndexTemplate::parse(index).and_then(|template| template.check())
+}
+
+/// # Errors
+/// The index's name is no template.
+pub(crate) fn encoder(sink: &str, config: &sinks::Elasticsearch) -> Result<Box<dyn Encode>, SinksError> {
+    let index = IndexTemplate::parse(&config.index).map_err(|reason| SinksError::Client {
+        sink: sink.to_owned(),
+        output: "elasticsearch",
+        reason: format!("index: {reason}"),
+    })?;
+    Ok(Box::new(ActionLines::new(config, &index)))
 }
 
 impl Connector for Elastic {
     fn encoder(&self) -> Box<dyn Encode> {
-        Box::new(ActionLines::new(self.op, self.id, self.template.clone()))
+        Box::new(ActionLines::new(&self.config, &self.index))
     }
 
     async fn deliver(&self, batch: &Batch) -> Delivery {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-        let sent = self.client.transport().send(
-            Method::Post,
-            "_bulk",
-            headers,
-            None::<&()>,
-            Some(batch.body.clone()),
-            Some(self.timeout),
-        );
-        let response = match sent.await {
-            Ok(response) => response,
-            Err(e) => return Outcomes::All(Outcome::Retry { reason: words(&e) }).into(),
+        if let Err(outcome) = self.prepare().await {
+            return Outcomes::All(outcome).into();
+        }
+        let sent = self.pool.send(Method::Post, BULK, NDJSON, Some(batch.body.clone()), self.config.timeout);
+        let said = match sent.await {
+            Ok(said) => said,
+            Err(silence) => return Outcomes::All(silence.into()).into(),
         };
-        let status = response.status_code().as_u16();
-        let retry_after = retry_after::read(response.headers().get(RETRY_AFTER).map(HeaderValue::as_bytes));
-        let body = match response.bytes().await {
-            Ok(body) => body,
-            Err(e) => {
-                let reason = format!("the answer broke off: {}", words(&e));
-                return Delivery { outcomes: Outcomes::All(Outcome::Retry { reason }), retry_after };
-            }
-        };
-        let outcomes = if (200..300).contains(&status) {
-            response::outcomes(self.op, &body, batch.items.len())
+        let outcomes = if (200..300).contains(&said.status) {
+            response::outcomes(self.version, &said.body, batch.items.len())
         } else {
-            classify::request(status, response::request_error(&body))
+            classify::request(said.status, response::request_error(&said.body))
         };
-        Delivery { outcomes, retry_after }
+        Delivery { outcomes, retry_after: said.retry_after }
+    }
+}
+
+/// Of an item only what its outcome is read from: a whole answer would be several times as long, to write there and to
+/// read here.
+const BULK: &str = "_bulk?filter_path=errors,items.*.status,items.*.error";
+const NDJSON: &str = "application/x-ndjson";
+
+impl From<Silence> for Outcome {
+    fn from(silence: Silence) -> Self {
+        match silence {
+            Silence::Away(reason) => Outcome::Retry { reason },
+            Silence::Untrusted(reason) => Outcome::Pause { reason },
+        }
     }
 }

@@ -42,11 +42,13 @@ fn hash(what: impl Hash) -> u128 {
     u128::from(hasher.finish())
 }
 
-/// A record whose value is one JSON object.
+/// A record whose value is one JSON object, or that has none.
 pub(crate) struct Event<'a> {
     pub(crate) record: Record<'a>,
-    /// The value as one line.
+    /// The value as one line; empty where there is none.
     pub(crate) document: &'a [u8],
+    /// Its offset; of a dead letter that was sent again that of the first time.
+    pub(crate) position: i64,
     /// The line's identity, where the record carries one.
     pub(crate) id: Option<[u8; 16]>,
     /// The fields the encoder asked for.
@@ -60,7 +62,7 @@ impl Event<'_> {
     }
 
     /// 22 characters of base64url, or topic-partition-offset-timestamp (a topic's name needs no escape in JSON or HTTP).
-    pub(crate) fn write_id(&self, choice: Id, out: &mut Vec<u8>) {
+    pub(crate) fn write_id(&self, choice: &Id, out: &mut Vec<u8>) {
         match self.event_id(choice) {
             Some(id) => {
                 let mut text = [0u8; 22];
@@ -76,14 +78,14 @@ impl Event<'_> {
     }
 
     /// Equal for equal ids.
-    pub(crate) fn id_identity(&self, choice: Id) -> u128 {
+    pub(crate) fn id_identity(&self, choice: &Id) -> u128 {
         self.event_id(choice).map_or_else(|| self.record.identity(), u128::from_be_bytes)
     }
 
-    fn event_id(&self, choice: Id) -> Option<[u8; 16]> {
+    fn event_id(&self, choice: &Id) -> Option<[u8; 16]> {
         match choice {
             Id::Event => self.id,
-            Id::Record => None,
+            Id::Record | Id::Key | Id::Field(_) => None,
         }
     }
 }

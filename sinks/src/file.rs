@@ -17,7 +17,7 @@ use self::writer::Writer;
 use crate::{
     batch::Batch,
     clock,
-    connector::{Class, Connector, Delivery, Encode, Outcome, Outcomes},
+    connector::{Class, Connector, Delivery, Encode, Head, Outcome, Outcomes},
     error::SinksError,
     event::Event,
 };
@@ -41,9 +41,13 @@ impl File {
     }
 }
 
+pub(crate) fn encoder() -> Box<dyn Encode> {
+    Box::new(Lines)
+}
+
 impl Connector for File {
     fn encoder(&self) -> Box<dyn Encode> {
-        Box::new(Lines)
+        encoder()
     }
 
     async fn deliver(&self, batch: &Batch) -> Delivery {
@@ -61,6 +65,24 @@ impl Connector for File {
         };
         Outcomes::All(outcome).into()
     }
+
+    fn look(&self) {
+        let writer = self.writer.clone();
+        tokio::task::spawn_blocking(move || {
+            // Being written to now: then the next line looks.
+            if let Some(mut writer) = writer.try_lock()
+                && let Err(e) = writer.set_aside_when_old(clock::wall())
+            {
+                tracing::debug!("{} cannot be set aside yet: {e}", writer.path().display());
+            }
+        });
+    }
+
+    async fn close(&self) {
+        let writer = self.writer.clone();
+        // Fails only if the runtime ends, and the process with it.
+        let _ = tokio::task::spawn_blocking(move || writer.lock().close()).await;
+    }
 }
 
 /// A document's line needs nothing before it.
@@ -71,7 +93,7 @@ impl Encode for Lines {
         Vec::new()
     }
 
-    fn head(&mut self, event: &Event<'_>, _head: &mut Vec<u8>) -> Result<u128, (Class, String)> {
-        Ok(event.record.identity())
+    fn head(&mut self, event: &Event<'_>, _head: &mut Vec<u8>) -> Result<Head, (Class, String)> {
+        Ok(Head::plain(event.record.identity()))
     }
 }

@@ -1,5 +1,6 @@
 //! From a Kafka record to an item of a batch: who it is meant for, decoding, and the head its destination wants.
 
+use logmill_config::sinks::{Condition, Tombstones};
 use rdkafka::{
     Message,
     message::{BorrowedMessage, Timestamp},
@@ -7,18 +8,21 @@ use rdkafka::{
 
 use crate::{
     batch::{BatchBuilder, Origin, SideWriter},
+    condition,
     connector::{Class, Encode},
     dispatch::Rejected,
     document::Fields,
+    enrich::Enricher,
     event::{Event, Record},
     native,
+    transform::{Made, Transformer},
 };
 
 /// What a record became.
 pub(crate) enum Intake {
     /// In the batch, at this cost.
     Document(usize),
-    /// Meant for another sink.
+    /// Meant for another sink, not what this one's condition holds for, or without a value where that means nothing.
     Filtered,
     Rejected(Rejected),
 }
@@ -26,6 +30,9 @@ pub(crate) enum Intake {
 /// Turns records into items for one sink.
 pub(crate) struct Preparer {
     sink: String,
+    when: Option<Condition>,
+    transformer: Option<Transformer>,
+    enricher: Option<Enricher>,
     encoder: Box<dyn Encode>,
     fields: Fields,
     head: Vec<u8>,
@@ -67,15 +74,28 @@ impl Headers {
 }
 
 impl Preparer {
-    pub(crate) fn new(sink: &str, encoder: Box<dyn Encode>) -> Self {
+    pub(crate) fn new(sink: &str, when: Option<Condition>, encoder: Box<dyn Encode>) -> Self {
         Self {
             sink: sink.to_owned(),
+            when,
+            transformer: None,
+            enricher: None,
             fields: Fields::new(&encoder.fields()),
             encoder,
             head: Vec::new(),
             compacted: Vec::new(),
             headers: Headers::default(),
         }
+    }
+
+    /// Changes what meets the condition.
+    pub(crate) fn with_transformer(self, transformer: Option<Transformer>) -> Self {
+        Self { transformer, ..self }
+    }
+
+    /// Adds to what came of that.
+    pub(crate) fn with_enricher(self, enricher: Option<Enricher>) -> Self {
+        Self { enricher, ..self }
     }
 
     /// Takes in a polled message.
@@ -118,15 +138,52 @@ impl Preparer {
         let origin = |identity| Origin { assignment, offset: record.offset, timestamp: record.timestamp, identity };
         let reject = |class, reason| {
             let mut one = BatchBuilder::default();
-            one.push(origin(record.identity()), b"", b"", |side| write_side(side, &record, headers, false));
+            one.push(origin(record.identity()), [b""; 3], |side| write_side(side, &record, headers, false));
             Intake::Rejected(Rejected { record: one.finish(), class, reason })
         };
-        let Some(value) = record.value else {
-            return reject(Class::Decode, "the record has no value".to_owned());
+        let value = match record.value {
+            Some(value) => match self.fields.read(value) {
+                Ok(()) => value,
+                Err(reason) => return reject(Class::Decode, reason),
+            },
+            None => match self.encoder.tombstones() {
+                Tombstones::Reject => return reject(Class::Decode, "the record has no value".to_owned()),
+                Tombstones::Skip => return Intake::Filtered,
+                Tombstones::Delete => {
+                    self.fields.clear();
+                    b""
+                }
+            },
         };
-        if let Err(reason) = self.fields.read(value) {
+        // What a record without a value was about is not known: it goes its way.
+        if let (Some(when), Some(value)) = (&self.when, record.value) {
+            match condition::holds(when, &record, value) {
+                Ok(true) => {}
+                Ok(false) => return Intake::Filtered,
+                Err(reason) => return reject(Class::Decode, reason),
+            }
+        }
+        let id = headers.last(b"logmill-id").and_then(|id| id.try_into().ok());
+        let mut changed = None;
+        if let (Some(transformer), Some(value)) = (&mut self.transformer, record.value) {
+            match transformer.run(&record, id, value) {
+                Made::Event(event) => changed = Some(event),
+                Made::Same => {}
+                Made::Dropped => return Intake::Filtered,
+                Made::Failed(reason) => return reject(Class::Transform, reason),
+            }
+        }
+        if let (Some(enricher), Some(value)) = (&mut self.enricher, record.value)
+            && let Some(enriched) = enricher.add(changed.as_deref().unwrap_or(value))
+        {
+            changed = Some(enriched);
+        }
+        if let Some(changed) = &changed
+            && let Err(reason) = self.fields.read(changed)
+        {
             return reject(Class::Decode, reason);
         }
+        let (value, own) = changed.as_deref().map_or((value, true), |changed| (changed, false));
         // A line end inside would break the request into other lines: there it can only be white space.
         let pretty = value.contains(&b'\n');
         if pretty {
@@ -134,15 +191,17 @@ impl Preparer {
             self.compacted.extend(value.iter().map(|b| if *b == b'\n' { b' ' } else { *b }));
         }
         let document = if pretty { self.compacted.as_slice() } else { value };
-        let id = headers.last(b"logmill-id").and_then(|id| id.try_into().ok());
+        let first =
+            headers.last(b"logmill-replay-offset").and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
         self.head.clear();
-        let event = Event { record, document, id, fields: &self.fields };
-        let identity = match self.encoder.head(&event, &mut self.head) {
-            Ok(identity) => identity,
+        let event = Event { record, document, position: first.unwrap_or(record.offset), id, fields: &self.fields };
+        let head = match self.encoder.head(&event, &mut self.head) {
+            Ok(head) => head,
             Err((class, reason)) => return reject(class, reason),
         };
-        let cost =
-            into.push(origin(identity), &self.head, document, |side| write_side(side, &record, headers, !pretty));
+        let (document, is_value) = if head.document { (document, own && !pretty) } else { (&b""[..], false) };
+        let parts = [self.head.as_slice(), document, head.tail];
+        let cost = into.push(origin(head.identity), parts, |side| write_side(side, &record, headers, is_value));
         Intake::Document(cost)
     }
 }

@@ -9,7 +9,7 @@ pub(crate) enum Finish {
     Indexed,
     /// The same `_id` was there already.
     Duplicate,
-    /// Meant for another sink.
+    /// Meant for another sink, or nothing at all.
     Filtered,
     /// Acknowledged by the dead-letter topic.
     DeadLettered,
@@ -46,6 +46,18 @@ impl Ledger {
     pub(crate) fn expire(&mut self, offsets: u64) {
         self.records = self.records.saturating_add(offsets);
         self.expired = self.expired.saturating_add(offsets);
+    }
+
+    /// Of two partitions together.
+    pub(crate) fn plus(self, other: Ledger) -> Self {
+        Self {
+            records: self.records.saturating_add(other.records),
+            indexed: self.indexed.saturating_add(other.indexed),
+            duplicate: self.duplicate.saturating_add(other.duplicate),
+            filtered: self.filtered.saturating_add(other.filtered),
+            dead_lettered: self.dead_lettered.saturating_add(other.dead_lettered),
+            expired: self.expired.saturating_add(other.expired),
+        }
     }
 
     pub(crate) fn outcomes(&self) -> [u64; 5] {

@@ -13,6 +13,8 @@ mod batch;
 mod budget;
 mod burials;
 mod clock;
+mod concurrency;
+mod condition;
 mod connector;
 mod consumer;
 mod dead_letters;
@@ -20,6 +22,7 @@ mod destination;
 mod dispatch;
 mod document;
 mod elastic;
+mod enrich;
 mod error;
 mod event;
 mod event_time;
@@ -31,10 +34,17 @@ mod metrics;
 mod native;
 mod pace;
 mod partitions;
+pub mod preview;
+mod processors;
 mod reader;
+mod reload;
+pub mod reprocess;
 mod retry_after;
 mod sink;
+pub mod slice;
+mod status;
 mod track;
+mod transform;
 mod webhook;
 
 #[cfg(test)]
@@ -44,29 +54,48 @@ use logmill_config::sinks::SinksConfig;
 use logmill_daemon::context::Context;
 use tokio::{runtime::Handle, time::timeout};
 
+use self::{partitions::Counted, sink::Prepared, status::Board};
+
 pub use error::SinksError;
+pub use native::headers;
+pub use transform::{mistakes, warnings};
 
 /// Runs every sink of `config` until `context.stop` is cancelled, then finishes what is in flight within
 /// `config.shutdown_timeout`, commits and returns. Needs a tokio runtime; each sink's polling has a thread of its own.
 ///
 /// An unreachable Kafka or destination is waited for, without limit; each sink's state is a part of `context.health`
-/// named `sink NAME`.
+/// named `sink NAME`. A configuration handed to `context.reload` stops, starts and restarts those sinks that it leaves out, adds
+/// and changes, and no other.
 ///
 /// # Errors
 /// Only at the start, and only what no waiting can mend: a property librdkafka refuses, a CA file that cannot be read, a
 /// URL that is none.
 pub async fn run(config: SinksConfig, context: Context) -> Result<(), SinksError> {
     let metrics = metrics::Metrics::register(&context.metrics)?;
+    let mut reloads = context.reload.listen::<SinksConfig>();
     // All are made before any is started: a mistake in one is said at once.
     let mut sinks = Vec::with_capacity(config.sinks.len());
-    for at in 0..config.sinks.len() {
-        sinks.extend(sink::Prepared::new(&config, at, &metrics, &context)?);
+    for sink in &config.sinks {
+        sinks.push(Prepared::new(&config, sink, &metrics, &context, Counted::default())?);
     }
     let mut running = Vec::with_capacity(sinks.len());
+    let board = Board::default();
     for sink in sinks {
-        running.push(sink.start(Handle::current())?);
+        let sink = sink.start(Handle::current())?;
+        board.put(sink.shared());
+        running.push(sink);
     }
-    context.stop.cancelled().await;
+    board.serve(&context.pages);
+    loop {
+        tokio::select! {
+            () = context.stop.cancelled() => break,
+            newer = reloads.next() => {
+                // What else is in it waits for the daemon's own restart.
+                let newer = SinksConfig { sinks: newer.sinks.clone(), ..config.clone() };
+                running = reload::reloaded(running, &newer, &metrics, &context, &board).await;
+            }
+        }
+    }
     let all = async {
         for sink in &mut running {
             sink.ended().await;

@@ -15,7 +15,7 @@ use rdkafka::{
 };
 
 /// Calls `each` with the name and the value (`None`: null) of every header, in order.
-pub(crate) fn headers(message: &BorrowedMessage<'_>, mut each: impl FnMut(&[u8], Option<&[u8]>)) {
+pub fn headers(message: &BorrowedMessage<'_>, mut each: impl FnMut(&[u8], Option<&[u8]>)) {
     let mut headers: *mut rd_kafka_headers_t = std::ptr::null_mut();
     // SAFETY: `ptr()` is a live message for as long as `message` is borrowed; librdkafka parses its headers once and
     // keeps them with the message. Messages of one consumer are read by its one polling thread only.

@@ -1,15 +1,20 @@
 //! The partitions a sink owns now, each under an assignment number of its own: an outcome for an assignment that is over
 //! finds nothing and changes nothing.
 
+mod behind;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
+    time::Instant,
 };
 
 use parking_lot::Mutex;
 use prometheus::IntGauge;
 
+use self::behind::{Behind, Moment};
 use crate::{
+    clock,
     ledger::{Finish, Ledger, OUTCOMES},
     metrics::Metrics,
     track::Tracker,
@@ -30,6 +35,10 @@ struct State {
     counted: HashMap<(Arc<str>, i32), Ledger>,
 }
 
+/// The ledgers that a process's counters hold.
+#[derive(Clone, Default)]
+pub(crate) struct Counted(HashMap<(Arc<str>, i32), Ledger>);
+
 struct Owned {
     topic: Arc<str>,
     partition: i32,
@@ -37,6 +46,7 @@ struct Owned {
     committed: Option<i64>,
     gauges: Vec<IntGauge>,
     taking: bool,
+    behind: Behind,
 }
 
 /// An offset to commit.
@@ -71,14 +81,22 @@ pub(crate) enum Taken {
 }
 
 impl Partitions {
-    pub(crate) fn new(sink: &str, metrics: Metrics) -> Self {
-        Self { sink: sink.to_owned(), metrics, state: Mutex::default() }
+    pub(crate) fn new(sink: &str, metrics: Metrics, Counted(counted): Counted) -> Self {
+        Self { sink: sink.to_owned(), metrics, state: Mutex::new(State { counted, ..State::default() }) }
     }
 
-    /// Starts an assignment at `position` with the counts committed there; returns its number.
-    pub(crate) fn assign(&self, topic: &str, partition: i32, position: Option<i64>, ledger: Ledger) -> u32 {
+    /// Starts an assignment where it was `committed` with the counts of then, else at `start`; returns its number. A start
+    /// that is known is committed before anything is read, so that it stays where it is.
+    pub(crate) fn assign(
+        &self,
+        topic: &str,
+        partition: i32,
+        committed: Option<i64>,
+        start: Option<i64>,
+        ledger: Ledger,
+    ) -> u32 {
         let mut state = self.state.lock();
-        self.assign_locked(&mut state, Arc::from(topic), partition, position, position, ledger)
+        self.assign_locked(&mut state, Arc::from(topic), partition, committed.or(start), committed, ledger)
     }
 
     fn assign_locked(
@@ -99,18 +117,25 @@ impl Partitions {
                 self.metrics.ledger.with_label_values(&[self.sink.as_str(), topic.as_ref(), &partition_text, outcome])
             })
             .collect();
-        let owned =
-            Owned { topic, partition, tracker: Tracker::new(position, ledger), committed, gauges, taking: true };
+        let tracker = Tracker::new(position, ledger);
+        let behind = Behind::new(clock::now(), ledger.records);
+        let owned = Owned { topic, partition, tracker, committed, gauges, taking: true, behind };
         self.publish(&mut state.counted, &owned, ledger);
         state.owned.insert(number, owned);
         number
     }
 
-    /// Takes the next record of an assignment.
-    pub(crate) fn take(&self, assignment: u32, offset: i64, log_start: impl FnOnce() -> Option<i64>) -> Taken {
+    /// Takes the next record of an assignment, written at `timestamp` in ms.
+    pub(crate) fn take(
+        &self,
+        assignment: u32,
+        offset: i64,
+        timestamp: i64,
+        log_start: impl FnOnce() -> Option<i64>,
+    ) -> Taken {
         let mut state = self.state.lock();
         match state.owned.get_mut(&assignment) {
-            Some(owned) if owned.taking => match owned.tracker.take(offset, log_start) {
+            Some(owned) if owned.taking => match owned.tracker.take(offset, timestamp, log_start) {
                 Ok(expired) => Taken::Yes { expired },
                 Err(_) => Taken::Rewound,
             },
@@ -244,9 +269,124 @@ impl Partitions {
             .collect()
     }
 
-    /// Topic, partition and the offset below which everything is finished, of all.
-    pub(crate) fn positions(&self) -> Vec<(Arc<str>, i32, Option<i64>)> {
+    /// The counts of all partitions owned, up to what is finished of each.
+    pub(crate) fn total(&self) -> Ledger {
         let state = self.state.lock();
-        state.owned.values().map(|o| (o.topic.clone(), o.partition, o.tracker.committable().0)).collect()
+        state.owned.values().fold(Ledger::default(), |sum, owned| sum.plus(owned.tracker.committable().1))
+    }
+
+    /// What the process's counters hold already, for who goes on counting in the same group.
+    pub(crate) fn counted(&self) -> Counted {
+        Counted(self.state.lock().counted.clone())
+    }
+
+    /// Assignment, topic and partition of all.
+    pub(crate) fn places(&self) -> Vec<(u32, Arc<str>, i32)> {
+        let state = self.state.lock();
+        state.owned.iter().map(|(number, owned)| (*number, owned.topic.clone(), owned.partition)).collect()
+    }
+
+    /// Sees how far each is behind, by what is known of its log. Gives the sum of the records and the most of the seconds.
+    pub(crate) fn look(&self, now: Instant, wall: i64, known: &HashMap<u32, Known>) -> (u64, u64) {
+        let mut state = self.state.lock();
+        let (mut records, mut seconds) = (0u64, 0);
+        for (number, owned) in &mut state.owned {
+            let Known { low, high, read } = known.get(number).copied().unwrap_or_default();
+            let tracker = &owned.tracker;
+            let (position, ledger) = tracker.committable();
+            // What was read past the last record held none: markers of transactions, gaps of compaction.
+            let read = read.filter(|_| tracker.unfinished() == 0);
+            owned.behind.look(Moment {
+                now,
+                wall,
+                position: position.or(low).max(read),
+                end: high,
+                oldest: tracker.oldest(),
+                newest: tracker.newest(),
+                finished: ledger.records,
+            });
+            records = records.saturating_add(owned.behind.records);
+            seconds = seconds.max(owned.behind.seconds);
+        }
+        (records, seconds)
+    }
+
+    /// Each partition as of the last look, in order of topic and number.
+    pub(crate) fn standing(&self) -> Vec<Standing> {
+        let state = self.state.lock();
+        let standing = |owned: &Owned| Standing {
+            topic: owned.topic.clone(),
+            partition: owned.partition,
+            committed: owned.committed,
+            end: owned.behind.end,
+            lag: owned.behind.records,
+            lag_seconds: owned.behind.seconds,
+            rate: owned.behind.rate,
+            in_flight: owned.tracker.unfinished(),
+        };
+        let mut all: Vec<_> = state.owned.values().map(standing).collect();
+        all.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+        all
+    }
+}
+
+/// What is known of a partition's log.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Known {
+    pub(crate) low: Option<i64>,
+    pub(crate) high: Option<i64>,
+    /// Where reading goes on.
+    pub(crate) read: Option<i64>,
+}
+
+/// Where one partition stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Standing {
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: i32,
+    pub(crate) committed: Option<i64>,
+    /// Where its log ends.
+    pub(crate) end: Option<i64>,
+    /// Offsets not finished.
+    pub(crate) lag: u64,
+    /// Age of the oldest record not finished; 0 where there is none.
+    pub(crate) lag_seconds: u64,
+    /// Records finished per second.
+    pub(crate) rate: u64,
+    /// Records taken and not finished.
+    pub(crate) in_flight: usize,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn where_partitions_stand() {
+        let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
+        let partitions = Partitions::new("a", metrics, Counted::default());
+        let (start, wall) = (clock::now(), 1_795_245_407);
+        let second = partitions.assign("t", 1, None, None, Ledger::default());
+        let first = partitions.assign("t", 0, Some(5), None, Ledger::default());
+        for offset in 5..8 {
+            assert!(matches!(partitions.take(first, offset, (wall - 30) * 1000, || None), Taken::Yes { .. }));
+        }
+        partitions.finish([(first, 5, Finish::Indexed), (first, 7, Finish::Indexed)].into_iter());
+        let known = |low, high, read| Known { low: Some(low), high: Some(high), read: Some(read) };
+        // The last offset of the other one is a marker, which was read past.
+        let logs = HashMap::from([(first, known(0, 10, 10)), (second, known(90, 91, 91))]);
+        assert_eq!(partitions.look(start + Duration::from_secs(1), wall, &logs), (4, 30));
+        let standing = partitions.standing();
+        let of = |at: usize| {
+            let s: &Standing = &standing[at];
+            (s.partition, s.committed, s.end, s.lag, s.lag_seconds, s.rate, s.in_flight)
+        };
+        assert_eq!(of(0), (0, Some(5), Some(10), 4, 30, 1, 1));
+        assert_eq!(of(1), (1, None, Some(91), 0, 0, 0, 0));
+        // Nothing read yet of the other one: all from its beginning.
+        let logs = HashMap::from([(second, Known { read: None, ..known(80, 91, 0) })]);
+        assert_eq!(partitions.look(start + Duration::from_secs(2), wall, &logs).0, 11);
     }
 }

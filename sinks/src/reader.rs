@@ -4,6 +4,7 @@
 //! the group keeps this member.
 
 mod commit;
+mod lag;
 mod rebalance;
 mod stop;
 
@@ -86,6 +87,7 @@ pub(crate) struct Reader {
     paused: bool,
 
     commits: commit::Commits,
+    ends: lag::Ends,
     revoking: Option<rebalance::Revoking>,
     assign_again: Option<Instant>,
     housekept: Instant,
@@ -100,6 +102,7 @@ pub(crate) struct Fatal(pub(crate) String);
 impl Reader {
     pub(crate) fn new(parts: Parts) -> Self {
         let now = clock::now();
+        parts.shared.set_paused(false);
         Self {
             bulk: parts.sink.output.batching(),
             sink: parts.sink,
@@ -120,6 +123,7 @@ impl Reader {
             blocked: None,
             paused: false,
             commits: commit::Commits::new(now),
+            ends: lag::Ends::default(),
             revoking: None,
             assign_again: None,
             housekept: now,
@@ -269,6 +273,7 @@ impl Reader {
             tracing::debug!(sink = %self.sink.name, "pause or resume: {e}");
         }
         self.paused = pause;
+        self.shared.set_paused(pause);
     }
 
     fn complain(&mut self, error: KafkaError) -> Result<(), Fatal> {
@@ -304,18 +309,9 @@ impl Reader {
         }
         self.housekept = now;
         self.shared.burials.look();
-        let name = self.sink.name.as_str();
-        let client = self.consumer.client();
-        let mut lag = 0;
-        for (topic, partition, position) in self.shared.partitions.positions() {
-            let (low, high) = native::known_watermarks(client, client.native_ptr(), &topic, partition);
-            if let (Some(high), Some(from)) = (high, position.or(low)) {
-                lag += high.saturating_sub(from).max(0);
-            }
-        }
-        self.shared.metrics.lag.with_label_values(&[name]).set(lag);
+        self.measure_lag(now);
         let used = i64::try_from(self.shared.budget.used()).unwrap_or(i64::MAX);
-        self.shared.metrics.buffer.with_label_values(&[name]).set(used);
+        self.shared.metrics.buffer.with_label_values(&[self.sink.name.as_str()]).set(used);
         if let Some(reason) = self.consumer.context().kafka_down() {
             self.kafka_down = true;
             self.shared.alarms.raise(Alarm::Kafka, &format!("no broker can be reached: {reason}"));
@@ -345,8 +341,9 @@ fn take(
     let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
     let number = assignments.get_mut(topic)?.get_mut(&partition)?;
     let client = consumer.client();
+    let timestamp = message.timestamp().to_millis().unwrap_or(-1);
     let log_start = || native::known_watermarks(client, client.native_ptr(), topic, partition).0;
-    match shared.partitions.take(*number, offset, log_start) {
+    match shared.partitions.take(*number, offset, timestamp, log_start) {
         Taken::Yes { expired: 0 } => {}
         Taken::Yes { expired } => {
             tracing::warn!(sink = %shared.sink, topic, partition, "{expired} records before offset {offset} were deleted by retention before they were read");
@@ -355,7 +352,7 @@ fn take(
         Taken::Rewound => {
             tracing::warn!(sink = %shared.sink, topic, partition, "the log goes back to offset {offset}: the topic was made anew or cut, reading all of it");
             *number = shared.partitions.rewind(*number, offset)?;
-            if !matches!(shared.partitions.take(*number, offset, log_start), Taken::Yes { .. }) {
+            if !matches!(shared.partitions.take(*number, offset, timestamp, log_start), Taken::Yes { .. }) {
                 return None;
             }
         }

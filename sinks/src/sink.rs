@@ -20,16 +20,17 @@ use crate::{
     alarms::{Alarm, Alarms},
     budget::Budget,
     burials::Burials,
+    concurrency::Concurrency,
     connector::Connector as _,
     consumer::{self, Consumer, Shares},
     dead_letters::DeadLetters,
     destination::Destination,
-    dispatch::{Dispatcher, Shared},
+    dispatch::{Dispatcher, Shared, Work},
     error::SinksError,
-    intake::Preparer,
     metrics::Metrics,
     pace::Pace,
-    partitions::Partitions,
+    partitions::{Counted, Partitions},
+    processors::Processors,
     reader::{Parts, Reader},
 };
 
@@ -54,61 +55,84 @@ struct Blueprint {
     dead_letter_topics: Vec<String>,
     shares: Shares,
     connector: Arc<Destination>,
+    processors: Processors,
     stop: CancellationToken,
     progress: Progress,
     shutdown_timeout: Duration,
 }
 
+/// What the reader and the dispatcher of `sink` share, and its dead letters.
+pub(crate) fn shared(
+    config: &SinksConfig,
+    sink: &Sink,
+    shares: Shares,
+    metrics: &Metrics,
+    context: &Context,
+    counted: Counted,
+) -> Result<(Arc<Shared>, DeadLetters), SinksError> {
+    let alarms = Arc::new(Alarms::new(&sink.name, context.health.clone(), metrics.paused.clone()));
+    let graves = DeadLetters::new(&config.kafka, sink, shares.queue / 4, alarms.clone())?;
+    let limit = sink.dead_letters.alarm_per_minute;
+    let partitions = Partitions::new(&sink.name, metrics.clone(), counted);
+    let burials = Burials::new(&sink.name, limit, context.health.clone(), metrics.clone());
+    let budget = Budget::new(shares.records);
+    let shared = Shared::new(&sink.name, partitions, budget, alarms, burials, metrics.clone());
+    Ok((Arc::new(shared), graves))
+}
+
+/// What delivers for `sink`.
+pub(crate) fn dispatcher(
+    sink: &Sink,
+    shared: Arc<Shared>,
+    connector: Arc<Destination>,
+    graves: DeadLetters,
+    works: mpsc::Receiver<Work>,
+) -> Dispatcher<Destination> {
+    let pace = match &sink.output {
+        Output::Webhook(webhook) => webhook.rate.map(Pace::new),
+        Output::Elasticsearch(_) | Output::File(_) => None,
+    };
+    let in_flight = sink.output.batching().in_flight;
+    let concurrency = match &sink.output {
+        Output::Elasticsearch(_) => Concurrency::adaptive(in_flight),
+        Output::Webhook(_) | Output::File(_) => Concurrency::fixed(in_flight),
+    };
+    Dispatcher::new(shared, connector, graves, sink.retry, concurrency, pace, works)
+}
+
 impl Prepared {
     pub(crate) fn new(
         config: &SinksConfig,
-        at: usize,
+        sink: &Sink,
         metrics: &Metrics,
         context: &Context,
-    ) -> Result<Option<Self>, SinksError> {
-        let Some(sink) = config.sinks.get(at).cloned() else { return Ok(None) };
+        counted: Counted,
+    ) -> Result<Self, SinksError> {
         let blueprint = Blueprint {
             kafka: config.kafka.clone(),
             dead_letter_topics: config.sinks.iter().map(|s| s.dead_letters.topic.clone()).collect(),
             shares: Shares::of(config.buffer_bytes, config.sinks.len()),
-            connector: Arc::new(Destination::new(&sink)?),
-            stop: context.stop.clone(),
+            connector: Arc::new(Destination::new(sink, metrics)?),
+            processors: Processors::open(sink, metrics)?,
+            stop: context.stop.child_token(),
             progress: context.progress.clone(),
             shutdown_timeout: config.shutdown_timeout,
-            sink,
+            sink: sink.clone(),
         };
-        let sink = &blueprint.sink;
         let consumer = blueprint.consumer()?;
-        let alarms = Arc::new(Alarms::new(&sink.name, context.health.clone(), metrics.paused.clone()));
-        let graves = DeadLetters::new(&config.kafka, sink, blueprint.shares.queue / 4, alarms.clone())?;
-        let shared = Arc::new(Shared {
-            sink: sink.name.clone(),
-            partitions: Partitions::new(&sink.name, metrics.clone()),
-            budget: Budget::new(blueprint.shares.records),
-            alarms,
-            burials: Burials::new(
-                &sink.name,
-                sink.dead_letters.alarm_per_minute,
-                context.health.clone(),
-                metrics.clone(),
-            ),
-            metrics: metrics.clone(),
-        });
-        Ok(Some(Self { blueprint, consumer, graves, shared }))
+        let (shared, graves) = shared(config, sink, blueprint.shares, metrics, context, counted)?;
+        Ok(Self { blueprint, consumer, graves, shared })
     }
 
     pub(crate) fn start(self, runtime: Handle) -> Result<Running, SinksError> {
         let Self { blueprint, consumer, graves, shared } = self;
         let sink = blueprint.sink.clone();
-        let pace = match &sink.output {
-            Output::Webhook(webhook) => webhook.rate.map(Pace::new),
-            Output::Elasticsearch(_) | Output::File(_) => None,
-        };
         let (work, works) = mpsc::channel(1);
-        let (connector, in_flight) = (blueprint.connector.clone(), sink.output.batching().in_flight);
-        let dispatcher = Dispatcher::new(shared.clone(), connector, graves, sink.retry, in_flight, pace, works);
+        let connector = blueprint.connector.clone();
+        let dispatcher = dispatcher(&sink, shared.clone(), connector.clone(), graves, works);
         let dispatcher = runtime.spawn(dispatcher.run());
         let (ended_tx, ended) = oneshot::channel();
+        let (stop, kept) = (blueprint.stop.clone(), shared.clone());
         let name: String = format!("sink-{}", sink.name).chars().take(15).collect();
         std::thread::Builder::new()
             .name(name)
@@ -130,8 +154,8 @@ impl Prepared {
                 drop(work);
                 let _ = ended_tx.send(());
             })
-            .map_err(|source| SinksError::Thread { sink: sink.name, source })?;
-        Ok(Running { ended, dispatcher })
+            .map_err(|source| SinksError::Thread { sink: sink.name.clone(), source })?;
+        Ok(Running { sink, stop, shared: kept, ended, dispatcher, connector })
     }
 }
 
@@ -143,20 +167,14 @@ impl Blueprint {
         Ok(consumer)
     }
 
-    fn reader(
-        &self,
-        consumer: Consumer,
-        shared: &Arc<Shared>,
-        work: &mpsc::Sender<crate::dispatch::Work>,
-        runtime: &Handle,
-    ) -> Reader {
+    fn reader(&self, consumer: Consumer, shared: &Arc<Shared>, work: &mpsc::Sender<Work>, runtime: &Handle) -> Reader {
         let batching = self.sink.output.batching();
         let room = self.shares.records / (batching.in_flight + 2);
         let wanted = usize::try_from(batching.max_bytes).unwrap_or(usize::MAX);
         Reader::new(Parts {
             sink: self.sink.clone(),
             consumer: Arc::new(consumer),
-            preparer: Preparer::new(&self.sink.name, self.connector.encoder()),
+            preparer: self.processors.preparer(self.connector.encoder()),
             shared: shared.clone(),
             work: work.clone(),
             runtime: runtime.clone(),
@@ -170,14 +188,34 @@ impl Blueprint {
 
 /// A sink at work.
 pub(crate) struct Running {
+    sink: Sink,
+    stop: CancellationToken,
+    shared: Arc<Shared>,
     ended: oneshot::Receiver<()>,
     dispatcher: JoinHandle<()>,
+    connector: Arc<Destination>,
 }
 
 impl Running {
+    pub(crate) fn sink(&self) -> &Sink {
+        &self.sink
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
     /// Returns when the reader has committed and left its group.
     pub(crate) async fn ended(&mut self) {
         let _ = (&mut self.ended).await;
         self.dispatcher.abort();
+    }
+
+    /// Stops this sink alone; another can have its group and its file afterwards. Gives what its counters hold.
+    pub(crate) async fn stopped(mut self) -> Counted {
+        self.stop.cancel();
+        self.ended().await;
+        self.connector.close().await;
+        self.shared.partitions.counted()
     }
 }

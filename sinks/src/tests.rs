@@ -4,8 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod conformance;
+mod order;
+mod routing;
 mod server;
+mod status;
+mod tls;
+mod transforming;
 mod whole;
 
-pub(crate) use conformance::settings;
+pub(crate) use conformance::{elastic, settings};
 pub(crate) use server::{Server, Trick};

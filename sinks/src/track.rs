@@ -15,12 +15,16 @@ pub(crate) struct Tracker {
     /// Records taken and not below `position`, by offset.
     outstanding: VecDeque<Outstanding>,
     unfinished: usize,
+    /// When the record taken last was written, as [`Outstanding::second`].
+    newest: u32,
     ledger: Ledger,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Outstanding {
     offset: i64,
+    /// By its Kafka timestamp, in seconds since 1970: 0 where it has none.
+    second: u32,
     finish: Option<Finish>,
 }
 
@@ -35,7 +39,7 @@ impl Tracker {
     /// Goes on at `position` (the committed offset) with the counts committed there, or from the log's start, wherever
     /// that is.
     pub(crate) fn new(position: Option<i64>, ledger: Ledger) -> Self {
-        Self { position, outstanding: VecDeque::new(), unfinished: 0, ledger }
+        Self { position, outstanding: VecDeque::new(), unfinished: 0, newest: 0, ledger }
     }
 
     /// The next offset expected.
@@ -45,8 +49,13 @@ impl Tracker {
 
     /// A record begins. `log_start`, asked only at a gap, tells deleted records from those that never were.
     ///
-    /// Returns how many offsets expired before it.
-    pub(crate) fn take(&mut self, offset: i64, log_start: impl FnOnce() -> Option<i64>) -> Result<u64, Refused> {
+    /// Its Kafka `timestamp` is in ms. Returns how many offsets expired before it.
+    pub(crate) fn take(
+        &mut self,
+        offset: i64,
+        timestamp: i64,
+        log_start: impl FnOnce() -> Option<i64>,
+    ) -> Result<u64, Refused> {
         let next = *self.next().get_or_insert(offset);
         if offset < next {
             return Err(Refused::Again);
@@ -56,7 +65,9 @@ impl Tracker {
         if gone > 0 {
             self.ledger.expire(gone);
         }
-        self.outstanding.push_back(Outstanding { offset, finish: None });
+        let second = u32::try_from(timestamp / 1000).unwrap_or(0);
+        self.outstanding.push_back(Outstanding { offset, second, finish: None });
+        self.newest = second;
         self.unfinished += 1;
         Ok(gone)
     }
@@ -70,7 +81,7 @@ impl Tracker {
             record.finish = Some(how);
             self.unfinished -= 1;
         }
-        while let Some(Outstanding { offset, finish: Some(how) }) = self.outstanding.front().copied() {
+        while let Some(Outstanding { offset, finish: Some(how), .. }) = self.outstanding.front().copied() {
             self.outstanding.pop_front();
             self.position = Some(offset.saturating_add(1));
             self.ledger.finish(how);
@@ -80,6 +91,15 @@ impl Tracker {
     /// The offset to commit, with the counts as of it.
     pub(crate) fn committable(&self) -> (Option<i64>, Ledger) {
         (self.position, self.ledger)
+    }
+
+    /// The second in which the oldest record was written that is taken and not finished; 0 where it does not say.
+    pub(crate) fn oldest(&self) -> Option<u32> {
+        self.outstanding.front().map(|record| record.second)
+    }
+
+    pub(crate) fn newest(&self) -> u32 {
+        self.newest
     }
 
     /// Records taken and not finished.

@@ -144,9 +144,22 @@ impl Webhook {
     }
 }
 
+pub(crate) fn encoder(config: &sinks::Webhook) -> Box<dyn Encode> {
+    Box::new(Heads::new(config))
+}
+
+/// A head in words, and the body where it is not the event itself.
+pub(crate) fn describe(config: &sinks::Webhook, head: &[u8]) -> (Vec<(String, String)>, Option<Vec<u8>>) {
+    let names = ["id", "url"].into_iter().chain(config.headers.keys().map(String::as_str));
+    let mut values = Parts::of(head);
+    let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
+    let parts = names.zip(&mut values).map(|(name, value)| (name.to_owned(), text(value))).collect();
+    (parts, config.body.as_ref().and(values.next()).map(<[u8]>::to_vec))
+}
+
 impl Connector for Webhook {
     fn encoder(&self) -> Box<dyn Encode> {
-        Box::new(Heads::new(&self.config))
+        encoder(&self.config)
     }
 
     async fn deliver(&self, batch: &Batch) -> Delivery {

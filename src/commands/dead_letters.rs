@@ -37,7 +37,7 @@ struct Select {
     /// Refused by this sink
     #[arg(long)]
     sink: Option<String>,
-    /// Of this class: decode, document, index_name, template, too_large
+    /// Of this class: decode, transform, id, index_name, template, document, too_large
     #[arg(long)]
     class: Option<String>,
     /// Of this error, as `list` names it

@@ -81,6 +81,8 @@ pub(crate) enum Entry {
     Written(i64),
     Mark(u64, Mark),
     Since(String, Since),
+    /// A compressed file was read and acknowledged to its end.
+    Done(u64),
 }
 
 impl Entry {
@@ -140,6 +142,10 @@ impl Entry {
                 out.push(12);
                 put_bytes(out, input.as_bytes());
                 put(out, &[since.globs, since.ms.cast_unsigned()]);
+            }
+            Self::Done(id) => {
+                out.push(13);
+                put(out, &[*id]);
             }
         }
     }
@@ -233,6 +239,7 @@ fn entry(input: &mut Input) -> Option<Entry> {
             let [globs, ms] = input.numbers()?;
             Entry::Since(name, Since { globs, ms: ms.cast_signed() })
         }
+        13 => input.numbers().map(|[id]| Entry::Done(id))?,
         11 => input.numbers().map(|[id, at, hash]| Entry::Mark(id, Mark { at, hash }))?,
         _ => return None,
     })

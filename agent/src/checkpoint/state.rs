@@ -31,6 +31,8 @@ pub(crate) struct FileState {
     /// Length and fingerprint of the beginning.
     pub(crate) beginning: Option<(u32, u64)>,
     pub(crate) mark: Option<Mark>,
+    /// A compressed file that is finished.
+    pub(crate) done: bool,
 }
 
 impl State {
@@ -46,6 +48,7 @@ impl State {
                     boundaries: BTreeSet::new(),
                     beginning: None,
                     mark: None,
+                    done: false,
                 };
                 self.files.insert(file.id, state);
             }
@@ -76,6 +79,11 @@ impl State {
                     file.mark = Some(*mark);
                 }
             }
+            Entry::Done(id) => {
+                if let Some(file) = self.files.get_mut(id) {
+                    file.done = true;
+                }
+            }
             Entry::Since(input, since) => drop(self.since.insert(input.clone(), *since)),
             Entry::Gone(id) => drop(self.files.remove(id)),
             Entry::Ledger(ledger) => self.ledger = *ledger,
@@ -96,6 +104,7 @@ impl State {
             }
             out.extend(file.extents.iter().map(|e| Entry::Extent(*id, *e)));
             out.extend(file.boundaries.iter().map(|b| Entry::Boundary(*id, *b)));
+            out.extend(file.done.then_some(Entry::Done(*id)));
             out.extend(file.mark.map(|mark| Entry::Mark(*id, mark)));
             out.extend(file.beginning.map(|(len, hash)| Entry::Beginning(*id, len, hash)));
         }

@@ -147,12 +147,13 @@ fn sample() -> (SimDisk, State) {
             Entry::Boundary(1, 90),
             Entry::Beginning(2, 4, 77),
             Entry::Mark(1, Mark { at: 9, hash: 5 }),
+            Entry::Done(1),
             Entry::Since("app".into(), Since { globs: 6, ms: -8 }),
         ],
         true,
     )
     .unwrap();
-    let ledger = Ledger { acknowledged: 3, dropped: [1, 0, 2], bytes_lost: 9 };
+    let ledger = Ledger { acknowledged: 3, dropped: [1, 0, 2, 0, 0], bytes_lost: 9 };
     log.append(&[Entry::Position(1, 50), Entry::Ledger(ledger), Entry::Written(7), Entry::Gone(2)], true).unwrap();
     let state = log.state().clone();
     (disk, state)

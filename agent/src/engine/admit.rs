@@ -10,7 +10,7 @@ use std::{
 
 use logmill_config::agent::ReadFrom;
 
-use super::{CLOCK_SLACK_MS, Engine, succession::Neighbours};
+use super::{CLOCK_SLACK_MS, Engine, archive::possible_origins, succession::Neighbours};
 use crate::{
     checkpoint::{Entry, FileState},
     clock::Now,
@@ -30,12 +30,14 @@ const WARNED: usize = 1000;
 const SCAN_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A file that is not known yet.
-struct Found {
-    path: PathBuf,
+pub(super) struct Found {
+    pub(super) path: PathBuf,
     /// The name that matched, if it was renamed since.
-    origin: PathBuf,
-    input: usize,
-    stat: Stat,
+    pub(super) origin: PathBuf,
+    pub(super) input: usize,
+    pub(super) stat: Stat,
+    /// To be read only if it is a known file's continuation.
+    pub(super) only_as_continuation: bool,
 }
 
 impl<P: Producer> Engine<P> {
@@ -54,6 +56,7 @@ impl<P: Producer> Engine<P> {
                 latest.insert(key, state);
             }
         }
+        let mut copies = Vec::new();
         for state in latest.into_values() {
             let entry = &state.entry;
             let by_name = self.inputs.iter().position(|i| i.config.name == entry.input);
@@ -65,6 +68,7 @@ impl<P: Producer> Engine<P> {
                 birth: entry.birth,
                 size: 0,
                 modified: 0,
+                changed: 0,
                 links: 1,
                 kind: rustix::fs::FileType::RegularFile,
             };
@@ -72,12 +76,26 @@ impl<P: Producer> Engine<P> {
             tracked.restore(&state);
             // A copy is not one of the files that followed each other under its original's name.
             let is_copy = tracked.is_copy(&self.around.host_id);
-            if let Some(slot) = self.slots.insert(tracked)
-                && !is_copy
-            {
-                self.queue_by_birth(slot);
+            match self.slots.insert(tracked) {
+                Some(_) if is_copy && state.done => {}
+                Some(slot) if is_copy => copies.push((entry.id, slot)),
+                Some(slot) => self.queue_by_birth(slot),
+                None => {}
             }
         }
+        copies.sort_unstable();
+        for (id, slot) in copies {
+            self.queue_copy(slot, id);
+        }
+    }
+
+    /// Lets a copy be read after what its original followed, and before what was found under the name since.
+    fn queue_copy(&mut self, slot: usize, id: u64) {
+        let Some(path) = self.slots.get(slot).map(|t| t.path.clone()) else { return };
+        let Some((next, _)) = self.succession.found_after(&path, id) else { return };
+        let before = self.slots.get(next).and_then(|t| t.after);
+        self.read_after(slot, before);
+        self.read_after(next, Some((slot, id)));
     }
 
     /// Lets a file wait for those that had its name before it, and those that had it later wait for this one.
@@ -112,6 +130,7 @@ impl<P: Producer> Engine<P> {
     /// Walks all inputs' directories.
     pub(super) fn scan(&mut self, now: Now) {
         self.scan_soon = false;
+        self.scans += 1;
         self.next_scan = now.mono + self.config.rescan_interval;
         self.watcher.try_again();
         let bases: Vec<_> = self.inputs.iter().flat_map(|i| i.patterns.bases.clone()).collect();
@@ -120,8 +139,10 @@ impl<P: Producer> Engine<P> {
             self.take_listing(listing, true);
         }
         // What no event told of (network file systems, watches that could not be had).
-        let known: Vec<usize> = self.slots.iter().map(|(slot, _)| slot).collect();
-        known.into_iter().for_each(|slot| self.wake(slot));
+        let stirs = |t: &Tracked| !t.rest.left_alone_by(self.scans);
+        let stirring: Vec<usize> = self.slots.iter().filter(|(_, t)| stirs(t)).map(|(slot, _)| slot).collect();
+        stirring.into_iter().for_each(|slot| self.wake(slot));
+        self.mark_rates(now);
         self.origins.clear();
         self.unseen_since_ms = now.unix_ms;
         self.scan_not_before = now.mono + SCAN_INTERVAL;
@@ -182,7 +203,8 @@ impl<P: Producer> Engine<P> {
             }
             match (self.slots.by_inode(stat.ino, stat.birth), input) {
                 (Some(slot), _) => self.seen(slot, path, &stat),
-                (None, Some(input)) => new.push(Found { path, origin, input, stat }),
+                (None, Some(_)) if self.is_foreign(&stat) => {}
+                (None, Some(input)) => new.push(Found { path, origin, input, stat, only_as_continuation: false }),
                 (None, None) => unmatched.push(path),
             }
         }
@@ -190,6 +212,7 @@ impl<P: Producer> Engine<P> {
             self.rotated_unseen(listing, &unmatched, &mut new);
             self.born_unseen(listing, &unmatched, &mut new);
         }
+        self.compressed(listing, &unmatched, &mut new);
         // Oldest first: what was rotated is read before what took its name.
         let age = |found: &Found| match found.stat.birth {
             0 => found.stat.modified,
@@ -211,6 +234,8 @@ impl<P: Producer> Engine<P> {
             .iter()
             .map(|(_, t)| t)
             .filter(|t| t.path.parent() == Some(&listing.dir) && t.name.as_ref() != Some(&t.path))
+            // Neither copies nor what was truncated away say anything of renames.
+            .filter(|t| !t.content_gone && !t.is_copy(&self.around.host_id))
             .collect();
         for path in unmatched {
             let Some(name) = path.file_name().and_then(|n| n.to_str()) else { continue };
@@ -219,9 +244,10 @@ impl<P: Producer> Engine<P> {
             });
             let Some(oldest) = of.min_by_key(|t| t.birth) else { continue };
             let Ok(stat) = Stat::of_path(path) else { continue };
-            if stat.is_file() && stat.birth > oldest.birth && self.slots.by_inode(stat.ino, stat.birth).is_none() {
+            let unknown = self.slots.by_inode(stat.ino, stat.birth).is_none();
+            if stat.is_file() && stat.birth > oldest.birth && unknown && self.is_renamed(&oldest.path, &stat) {
                 let (origin, input) = (oldest.path.clone(), oldest.input);
-                new.push(Found { path: path.clone(), origin, input, stat });
+                new.push(Found { path: path.clone(), origin, input, stat, only_as_continuation: false });
             }
         }
     }
@@ -246,20 +272,26 @@ impl<P: Producer> Engine<P> {
             if known || !stat.is_file() || born / 1_000_000 < from {
                 continue;
             }
-            // Who has the name now took it after a rotation, but was there before a copy.
-            let renamed = Stat::of_path(&origin).map_or(true, |holder| match holder.birth {
-                0 => self.slots.by_inode(holder.ino, 0).is_none(),
-                birth => birth >= stat.birth,
-            });
-            if renamed {
-                new.push(Found { path: path.clone(), origin, input, stat });
+            if self.is_renamed(&origin, &stat) {
+                new.push(Found { path: path.clone(), origin, input, stat, only_as_continuation: false });
             }
         }
     }
 
+    /// Whether a file had this name once, and is no copy of the one that has it: who has the name now took it after a
+    /// rotation, but was there before a copy.
+    fn is_renamed(&self, origin: &Path, stat: &Stat) -> bool {
+        Stat::of_path(origin).map_or(true, |holder| match holder.birth {
+            0 => self.slots.by_inode(holder.ino, 0).is_none(),
+            birth => birth >= stat.birth,
+        })
+    }
+
     /// A known file under a name.
     fn seen(&mut self, slot: usize, path: PathBuf, stat: &Stat) {
-        let Some(tracked) = self.slots.get(slot) else { return };
+        let scan = self.scans;
+        let Some(tracked) = self.slots.get_mut(slot) else { return };
+        tracked.rest.scanned(stat, scan);
         let renamed = tracked.name.as_ref() != Some(&path);
         if renamed {
             // A second name of the same file changes nothing.
@@ -274,11 +306,15 @@ impl<P: Producer> Engine<P> {
         }
     }
 
-    fn admit(&mut self, found: Found) {
-        let Found { path, origin, input, stat } = found;
+    pub(super) fn admit(&mut self, found: Found) {
+        let Found { path, origin, input, stat, only_as_continuation } = found;
         // An earlier name of the list may have been this very file.
         if let Some(slot) = self.slots.by_inode(stat.ino, stat.birth) {
             return self.seen(slot, path, &stat);
+        }
+        let compressed = !possible_origins(&path).is_empty();
+        if compressed && self.begins_at_end(input, &stat) {
+            return self.is_nobodys(stat.ino, stat.birth);
         }
         let id = self.next_id;
         self.next_id += 1;
@@ -287,15 +323,17 @@ impl<P: Producer> Engine<P> {
         if self.begins_at_end(input, &stat) {
             tracked.start_at(stat.size);
         }
-        let entry = tracked
-            .birth_generation(&self.around.host_id)
-            .map(|generation| Entry::File(tracked.entry(&self.inputs[input].config.name, generation)));
+        tracked.only_as_continuation = only_as_continuation;
+        let known = if only_as_continuation { None } else { tracked.birth_generation(&self.around.host_id) };
+        let entry = known.map(|g| Entry::File(tracked.entry(&self.inputs[input].config.name, g)));
         match self.slots.insert(tracked) {
             Some(slot) => {
                 // Known from now on, also if it is renamed before a byte of it is read.
                 self.pending.extend(entry);
                 tracing::debug!(path = %path.display(), "new file");
-                self.queue_by_birth(slot);
+                if !compressed {
+                    self.queue_by_birth(slot);
+                }
                 // The name is this file's now, whoever had it.
                 self.slots.rename(slot, Some(path));
                 self.wake(slot);
@@ -320,11 +358,12 @@ impl<P: Producer> Engine<P> {
 
     fn new_tracked(&self, id: u64, input: usize, stat: &Stat, path: PathBuf) -> Tracked {
         let state = &self.inputs[input];
-        let shape = Rc::new(Shape::new(&self.around.host_name, &path, &state.config.fields));
-        Tracked::new(id, input, stat, path, shape, state.limiters())
+        let fields = state.path_fields.with(&path, &state.config.fields);
+        let shape = Rc::new(Shape::new(&self.around.host_name, &path, &fields));
+        Tracked::new(id, input, stat, path, shape, self.limits_of(input))
     }
 
-    fn input_of(&self, path: &Path) -> Option<usize> {
+    pub(super) fn input_of(&self, path: &Path) -> Option<usize> {
         self.inputs.iter().position(|input| input.patterns.matches(path))
     }
 
@@ -334,13 +373,22 @@ impl<P: Producer> Engine<P> {
         self.slots.iter().filter(move |(_, t)| gone(t))
     }
 
-    /// After the first scans: what the checkpoint knows and is nowhere, is gone.
+    /// After the first scans: what the checkpoint knows and is nowhere, is gone. What a compressed file may go on from is
+    /// kept until that is known.
     pub(super) fn forget_missing(&mut self) {
-        let missing: Vec<(usize, PathBuf, u64)> = self
-            .missing()
-            .map(|(slot, t)| (slot, t.path.clone(), t.extents_end().saturating_sub(t.position)))
-            .collect();
-        for (slot, path, unread) in missing {
+        let missing: Vec<(usize, u64)> = self.missing().map(|(slot, t)| (slot, t.id)).collect();
+        self.awaited = missing;
+        self.forget_unawaited();
+    }
+
+    pub(super) fn forget_unawaited(&mut self) {
+        for (slot, id) in std::mem::take(&mut self.awaited) {
+            let Some(tracked) = self.slots.get(slot).filter(|t| t.id == id && t.name.is_none()) else { continue };
+            let (path, unread) = (tracked.path.clone(), tracked.extents_end().saturating_sub(tracked.position));
+            if !tracked.done && self.awaits_unpacking(&path) {
+                self.awaited.push((slot, id));
+                continue;
+            }
             if unread > 0 {
                 tracing::warn!(path = %path.display(), unread_bytes = unread, "file is gone before all of it was acknowledged");
             }

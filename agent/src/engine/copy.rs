@@ -2,19 +2,21 @@
 //!
 //! So lines keep their ids when a file is copied and then truncated under a glob that matches the copy. A file is a copy
 //! only when its name fits, its beginning is the original's, and so are the bytes before the place where the
-//! original was acknowledged; in doubt it is a new file.
+//! original was acknowledged; in doubt it is a new file. A copy that no glob matches is looked for when its original is
+//! truncated, and what was not read before is read from it.
 
-use std::{collections::VecDeque, fs::File, io, path::Path, path::PathBuf, rc::Rc, time::Duration};
+use std::{collections::VecDeque, io, path::Path, path::PathBuf, rc::Rc, time::Duration};
 
-use super::{Engine, look};
+use super::{Engine, admit::Found};
 use crate::{
     checkpoint::{Entry, Extent, Mark},
     clock::Now,
     discover,
-    identity::{Generation, fingerprint},
-    limit::Limiter,
+    identity::{Generation, Stat, fingerprint},
+    limit::Limits,
     produce::Producer,
     record::Shape,
+    source::{Format, Source},
     tracked::Tracked,
 };
 
@@ -34,14 +36,14 @@ pub(super) struct Original {
     generation: Generation,
     path: PathBuf,
     start: u64,
-    position: u64,
+    pub(super) position: u64,
     extents: VecDeque<Extent>,
-    extents_end: u64,
+    pub(super) extents_end: u64,
     boundaries: VecDeque<u64>,
-    beginning: (u32, u64),
-    mark: Mark,
+    pub(super) beginning: (u32, u64),
+    pub(super) mark: Option<Mark>,
     shape: Rc<Shape>,
-    pub(super) limiters: Rc<[Rc<Limiter>]>,
+    pub(super) limits: Limits,
 }
 
 impl Original {
@@ -50,6 +52,16 @@ impl Original {
         if tracked.name.as_ref() != Some(&tracked.path) {
             return None;
         }
+        Self::archived(tracked)
+    }
+
+    /// Whether enough is known to tell its copy from an independent file whose name fits.
+    fn is_sure(&self, least: u64) -> bool {
+        self.beginning.0 >= LEAST_BEGINNING && self.mark.is_some_and(|mark| mark.at >= least)
+    }
+
+    /// What a compressed file needs to go on where this one stood, whatever its name is now.
+    pub(super) fn archived(tracked: &Tracked) -> Option<Self> {
         Some(Self {
             input: tracked.input,
             generation: tracked.generation?,
@@ -59,10 +71,10 @@ impl Original {
             extents: tracked.extents.clone(),
             extents_end: tracked.extents_end(),
             boundaries: tracked.boundaries.clone(),
-            beginning: tracked.beginning.filter(|(len, _)| *len >= LEAST_BEGINNING)?,
-            mark: tracked.mark?,
+            beginning: tracked.beginning?,
+            mark: tracked.mark,
             shape: Rc::clone(&tracked.shape),
-            limiters: Rc::clone(&tracked.limiters),
+            limits: tracked.limits.clone(),
         })
     }
 }
@@ -77,24 +89,27 @@ pub(super) enum Copied {
 
 impl<P: Producer> Engine<P> {
     /// Whether a file of which nothing was read yet is the copy of a known one.
-    pub(super) fn copied(&self, tracked: &mut Tracked, file: &File, size: u64, now: Now) -> io::Result<Copied> {
+    pub(super) fn copied(&self, tracked: &mut Tracked, file: &Source, size: u64, now: Now) -> io::Result<Copied> {
         let Some(name) = tracked.name.clone() else { return Ok(Copied::No) };
         let (Some(dir), Some(name)) = (name.parent(), name.file_name().and_then(|n| n.to_str())) else {
             return Ok(Copied::No);
         };
         for (original, least) in discover::originals(name) {
-            for original in self.originals(&dir.join(original)) {
-                if original.input != tracked.input || original.mark.at < least {
+            for (original, truncated) in self.originals(&dir.join(original)) {
+                // What no glob matches is no file of its own.
+                if original.input != tracked.input || !tracked.only_as_continuation && !original.is_sure(least) {
                     continue;
                 }
                 let (len, known) = original.beginning;
-                if size >= len.into() && fingerprint(&look::bytes_at(file, 0, len as usize)?) != known {
+                if size >= len.into() && fingerprint(&file.bytes_at(0, len as usize)?) != known {
                     continue;
                 }
-                if size < original.extents_end.max(len.into()) && grows(tracked, size, now) {
+                // Who truncates has made the copy before.
+                if !truncated && size < original.extents_end.max(len.into()) && grows(tracked, size, now) {
                     return Ok(Copied::Later);
                 }
-                if size >= original.position && mark(file, original.mark.at)? == Some(original.mark) {
+                let same = |known: Mark| Ok::<_, io::Error>(mark(file, known.at)? == Some(known));
+                if size >= original.position && original.mark.map(same).transpose()? != Some(false) {
                     return Ok(Copied::Of(Box::new(original)));
                 }
             }
@@ -102,10 +117,11 @@ impl<P: Producer> Engine<P> {
         Ok(Copied::No)
     }
 
-    /// Generations that have or had this name and can have been copied from it.
-    fn originals(&self, path: &Path) -> impl Iterator<Item = Original> {
+    /// Generations that have or had this name and can have been copied from it, and whether they were truncated.
+    fn originals(&self, path: &Path) -> impl Iterator<Item = (Original, bool)> {
         let live = self.succession.latest(path).and_then(|(slot, id)| self.slots.get(slot).filter(|t| t.id == id));
-        live.and_then(Original::new).into_iter().chain(self.replaced.get(path).cloned())
+        let live = live.and_then(|t| Some((Original::new(t)?, t.copies_first)));
+        live.into_iter().chain(self.replaced.get(path).cloned().map(|original| (original, true)))
     }
 
     /// Makes a new file its original's continuation, durably before the next read. Lines that the original has in
@@ -120,11 +136,12 @@ impl<P: Producer> Engine<P> {
         );
         // The original's records and this one's are the same: the name in them, their times and their ends.
         self.succession.remove(&name, tracked.id);
+        tracked.only_as_continuation = false;
         (tracked.generation, tracked.recorded) = (Some(original.generation), true);
-        (tracked.shape, tracked.limiters) = (original.shape, original.limiters);
+        (tracked.shape, tracked.limits) = (original.shape, original.limits);
         (tracked.start, tracked.position, tracked.counted_to) = (original.start, original.position, original.position);
         tracked.rewind();
-        (tracked.beginning, tracked.mark) = (Some(original.beginning), Some(original.mark));
+        (tracked.beginning, tracked.mark) = (Some(original.beginning), original.mark);
         let size = tracked.size;
         tracked.extents = original.extents.into_iter().filter(|e| e.start < size).collect();
         if let Some(last) = tracked.extents.back_mut() {
@@ -135,29 +152,47 @@ impl<P: Producer> Engine<P> {
         self.pending.push(Entry::File(tracked.entry(input, original.generation)));
         self.pending.push(Entry::Position(id, tracked.position));
         self.pending.push(Entry::Beginning(id, original.beginning.0, original.beginning.1));
-        self.pending.push(Entry::Mark(id, original.mark));
+        self.pending.extend(original.mark.map(|mark| Entry::Mark(id, mark)));
         self.pending.extend(tracked.extents.iter().map(|e| Entry::Extent(id, *e)));
         self.pending.extend(tracked.boundaries.iter().map(|b| Entry::Boundary(id, *b)));
     }
 
-    /// Whether a truncated file that was not read to its end waits for one more look, since a new file may be its copy.
+    /// Whether a truncated file waits for one more look, since another file may be the copy that was made before.
     pub(super) fn copy_may_come(&mut self, slot: usize) -> bool {
-        let Some(tracked) = self.slots.get(slot) else { return false };
-        if tracked.copies_first || tracked.offset >= tracked.size || Original::new(tracked).is_none() {
+        let Some(tracked) = self.slots.get_mut(slot) else { return false };
+        if tracked.copies_first || Original::new(tracked).is_none() {
             return false;
         }
-        let is_copy = |name: &Path| {
-            let (Some(dir), Some(file)) = (name.parent(), name.file_name().and_then(|n| n.to_str())) else {
-                return false;
-            };
-            tracked.path.parent() == Some(dir)
-                && discover::originals(file).any(|(original, _)| tracked.path == dir.join(original))
-        };
-        let comes = self.slots.iter().any(|(_, t)| t.is_untouched() && t.name.as_deref().is_some_and(is_copy));
-        if let Some(tracked) = self.slots.get_mut(slot) {
-            tracked.copies_first = true;
+        tracked.copies_first = true;
+        let path = tracked.path.clone();
+        self.admit_copies(slot, &path);
+        self.slots.iter().any(|(_, t)| t.is_untouched() && t.name.as_deref().is_some_and(|name| is_copy(name, &path)))
+    }
+
+    /// Finds the copies of a file beside it; those that no glob matches are read only as such.
+    fn admit_copies(&mut self, slot: usize, path: &Path) {
+        let Some(tracked) = self.slots.get(slot) else { return };
+        let (birth, of_original) = (tracked.birth, tracked.input);
+        // What cannot be listed is complained of by the next scan.
+        let entries = path.parent().and_then(|dir| std::fs::read_dir(dir).ok()).into_iter().flatten().flatten();
+        for copy in entries.map(|entry| entry.path()).filter(|copy| is_copy(copy, path) && !Format::is_of(copy)) {
+            let Ok(stat) = Stat::of_path(&copy) else { continue };
+            if stat.is_file() && stat.birth >= birth && self.slots.by_inode(stat.ino, stat.birth).is_none() {
+                let matching = self.input_of(&copy);
+                let (input, only_as_continuation) = (matching.unwrap_or(of_original), matching.is_none());
+                self.admit(Found { path: copy.clone(), origin: copy, input, stat, only_as_continuation });
+            }
         }
-        comes
+    }
+
+    /// Slot and number of the copy that goes on in a file's generation.
+    pub(super) fn copy_of(&self, slot: usize) -> Option<(usize, u64)> {
+        let generation = self.slots.get(slot)?.generation?;
+        let mut copies = self
+            .slots
+            .iter()
+            .filter(|(other, t)| *other != slot && t.generation == Some(generation) && !t.content_gone);
+        copies.next().map(|(slot, t)| (slot, t.id))
     }
 
     /// Remembers a generation that is being truncated away, for its copy may be found only now. Whether there is a
@@ -170,11 +205,8 @@ impl<P: Producer> Engine<P> {
             }
             self.replaced.insert(tracked.path.clone(), original);
         }
-        let Some(tracked) = self.slots.get(slot) else { return false };
-        tracked.generation.is_some()
-            && self.slots.iter().any(|(other, t)| {
-                other != slot && t.generation == tracked.generation && t.size >= tracked.size && !t.content_gone
-            })
+        let size = self.slots.get(slot).map_or(0, |t| t.size);
+        self.copy_of(slot).and_then(|(copy, _)| self.slots.get(copy)).is_some_and(|copy| copy.size >= size)
     }
 
     /// Notes the bytes before a file's acknowledged offset, if it has moved.
@@ -191,6 +223,14 @@ impl<P: Producer> Engine<P> {
     }
 }
 
+/// Whether a file can be another one's copy, by its name.
+fn is_copy(copy: &Path, path: &Path) -> bool {
+    let (Some(name), Some(original)) = (copy.file_name().and_then(|n| n.to_str()), path.file_name()) else {
+        return false;
+    };
+    copy.parent() == path.parent() && discover::originals(name).any(|(name, _)| original == name.as_str())
+}
+
 /// Whether a possible copy may still be written to.
 fn grows(tracked: &mut Tracked, size: u64, now: Now) -> bool {
     match tracked.incomplete {
@@ -203,8 +243,8 @@ fn grows(tracked: &mut Tracked, size: u64, now: Now) -> bool {
 }
 
 /// The bytes before `at`; none when the file is shorter.
-fn mark(file: &File, at: u64) -> io::Result<Option<Mark>> {
+pub(super) fn mark(file: &Source, at: u64) -> io::Result<Option<Mark>> {
     let len = usize::try_from(at.min(MARK)).unwrap_or(0);
-    let bytes = look::bytes_at(file, at - len as u64, len)?;
+    let bytes = file.bytes_at(at - len as u64, len)?;
     Ok((bytes.len() == len).then(|| Mark { at, hash: fingerprint(&bytes) }))
 }

@@ -1,9 +1,14 @@
 //! A line becomes a record and is handed to the producer.
 
+use std::time::Duration;
+
 use logmill_config::agent::Key;
 
 use super::{Engine, InputState};
 use crate::{
+    frame::Framing,
+    ledger::Reason,
+    limit::Verdict,
     line_id::{LineId, line_id},
     produce::{Outgoing, Producer, Sent, Tag},
     record::{self, Flags, Line},
@@ -29,9 +34,19 @@ pub(super) struct Kept<'a> {
     pub(super) id: Option<LineId>,
 }
 
+/// What became of a line that was to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Emitted {
+    /// By the producer, or dropped and counted.
+    Taken,
+    Full,
+    /// A limit lets nothing pass for so long.
+    Wait(Duration),
+}
+
 impl<P: Producer> Engine<P> {
-    pub(super) fn emit(&mut self, tracked: &mut Tracked, slot: usize, kept: &Kept) -> Sent {
-        let Some(generation) = tracked.generation else { return Sent::Full };
+    pub(super) fn emit(&mut self, tracked: &mut Tracked, slot: usize, framing: &Framing, kept: &Kept) -> Emitted {
+        let Some(generation) = tracked.generation else { return Emitted::Full };
         let InputState { config: input, parser, .. } = &self.inputs[tracked.input];
         let time_ms = tracked.time_of(kept.end);
         if self.read_time.0 != time_ms {
@@ -41,8 +56,22 @@ impl<P: Producer> Engine<P> {
             Some(id) => id,
             None => line_id(&generation, kept.start, kept.raw, &mut self.scratch),
         };
-        let line =
-            Line { bytes: &kept.raw[..kept.keep], offset: kept.start, flags: kept.flags, read_time: &self.read_time.1 };
+        let bytes = &kept.raw[..kept.keep];
+        let line = match framing.content(bytes, kept.start == 0, &mut self.content) {
+            None => Line { bytes, offset: kept.start, flags: kept.flags, read_time: &self.read_time.1, foreign: false },
+            Some(content) if content.text.is_empty() => {
+                tracked.in_flight.dropped(kept.end, Reason::EmptyLine);
+                self.count_read(tracked, kept.end);
+                return Emitted::Taken;
+            }
+            Some(content) => Line {
+                bytes: &content.text,
+                offset: kept.start,
+                flags: Flags { stream: content.stream, ..kept.flags },
+                read_time: content.time.as_deref().unwrap_or(&self.read_time.1),
+                foreign: content.foreign,
+            },
+        };
         let path = tracked.path.as_os_str().as_encoded_bytes();
         let own_key = if input.key == Key::File { path.len() } else { 0 };
         let limit = self.producer.max_record_bytes().saturating_sub(FRAMING + own_key);
@@ -68,11 +97,48 @@ impl<P: Producer> Engine<P> {
         };
         let cost = value.len() + key.map_or(0, <[u8]>::len) + OVERHEAD;
         if self.in_flight_bytes > 0 && self.in_flight_bytes + cost as u64 > self.config.buffer_bytes {
-            return Sent::Full;
+            return Emitted::Full;
+        }
+        // The last piece of a line stands for all of it.
+        let gates = if kept.ends_line { tracked.limits.gates.as_slice() } else { &[] };
+        let mut sample_rate = None;
+        for gate in gates {
+            self.gate_key.clear();
+            let given = gate.field().map(|field| field_key(value, field, &mut self.gate_key));
+            if given == Some(false) {
+                continue;
+            }
+            let gate_key = given.map(|_| self.gate_key.as_slice());
+            match gate.admit(gate_key, kept.raw.len() as u64, &id) {
+                Verdict::Pass => {}
+                Verdict::Sample(one_in) => sample_rate = sample_rate.max(Some(one_in)),
+                Verdict::Wait(wait) => return Emitted::Wait(wait),
+                Verdict::Drop(reason) => {
+                    tracked.in_flight.dropped(kept.end, reason);
+                    self.count_read(tracked, kept.end);
+                    return Emitted::Taken;
+                }
+            }
+        }
+        if sample_rate.is_some() {
+            let line = Line { flags: Flags { sample_rate, ..line.flags }, ..line };
+            let limit = limit.saturating_sub(key.map_or(0, <[u8]>::len));
+            value = self.encoder.encode(&line, &tracked.shape, parser, limit);
         }
         let tag = Tag::new(slot, tracked.in_flight.next_sequence());
-        let sent = self.producer.send(&Outgoing { topic: &input.topic, key, value, id: &id, time_ms, tag });
+        let topic = match &self.inputs[tracked.input].topics {
+            None => &input.topic,
+            Some(topics) => match topics.borrow_mut().name(value, &mut self.topic) {
+                Ok(()) => &self.topic,
+                Err(reason) => {
+                    self.around.metrics.topic_otherwise.with_label_values(&[reason.name()]).inc();
+                    &input.topic
+                }
+            },
+        };
+        let sent = self.producer.send(&Outgoing { topic, key, value, id: &id, time_ms, tag });
         if sent == Sent::Taken {
+            self.unhurried = true;
             let cost = u32::try_from(cost).unwrap_or(u32::MAX);
             self.in_flight_bytes += u64::from(cost);
             tracked.in_flight.sent(kept.end, cost, kept.ends_line);
@@ -80,7 +146,10 @@ impl<P: Producer> Engine<P> {
                 self.count_read(tracked, kept.end);
             }
         }
-        sent
+        match sent {
+            Sent::Taken => Emitted::Taken,
+            Sent::Full | Sent::Broken => Emitted::Full,
+        }
     }
 }
 

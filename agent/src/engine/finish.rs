@@ -40,6 +40,7 @@ impl<P: Producer> Engine<P> {
             files: self.slots.len(),
             open_files: self.slots.open_files(),
             bytes_read: self.bytes_read,
+            hole_bytes: self.hole_bytes,
             in_flight_bytes: self.in_flight_bytes,
         };
         self.around.metrics.update(&ledger);

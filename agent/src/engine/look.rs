@@ -1,7 +1,7 @@
 //! Looking at one file: opened, truncated, grown, at its end, deleted.
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::OpenOptions,
     io,
     os::unix::fs::{FileExt, OpenOptionsExt},
     time::Duration,
@@ -11,6 +11,7 @@ use rustix::fs::OFlags;
 
 use super::{
     BLOCK, Engine,
+    archive::{self, Resolved},
     copy::{Copied, QUIET},
 };
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
     identity::{BEGINNING, Stat, fingerprint, generation, generation_after_truncation},
     ledger::Reason,
     produce::Producer,
+    source::{Format, Source},
     tracked::{MARK, Queued, Tracked},
 };
 
@@ -41,12 +43,12 @@ impl<P: Producer> Engine<P> {
             }
             return;
         }
-        if tracked.retry_at.is_some_and(|at| now.mono < at) {
+        if tracked.done || tracked.retry_at.is_some_and(|at| now.mono < at) {
             return;
         }
         tracked.retry_at = None;
         if let Some((before, id)) = tracked.after
-            && self.slots.get(before).is_some_and(|b| b.id == id && !b.at_end && !b.content_gone)
+            && self.slots.get(before).is_some_and(|b| b.id == id && !b.at_end && !b.content_gone && !b.done)
         {
             return;
         }
@@ -54,12 +56,16 @@ impl<P: Producer> Engine<P> {
             return;
         }
         let Some(mut tracked) = self.slots.take(slot) else { return };
-        tracked.after = None;
+        let before = tracked.after.take();
         let file = tracked.file.take();
         let looked = file.as_ref().map(|file| self.examine(&mut tracked, file, now));
         tracked.file = file;
         self.slots.put(slot, tracked);
         match looked {
+            // Its writer went on in the older file until it began this one.
+            Some(Ok(Seen::Bytes)) if before.is_some_and(|before| self.has_grown(before)) => {
+                self.read_after(slot, before);
+            }
             Some(Ok(Seen::Bytes)) => {
                 if let Some(tracked) = self.slots.get_mut(slot) {
                     (tracked.queued, tracked.at_end, tracked.ended) = (Queued::Read, false, None);
@@ -70,16 +76,42 @@ impl<P: Producer> Engine<P> {
             Some(Ok(Seen::Truncated(_))) if self.copy_may_come(slot) => self.wake(slot),
             Some(Ok(Seen::Truncated(stat))) => self.truncated(slot, &stat),
             Some(Ok(Seen::Incomplete)) => {
-                let id = self.slots.get(slot).map_or(0, |t| t.id);
-                self.timers.set(now.mono + QUIET, slot, id);
+                // As long as it is not known whose continuation it is, nobody waits for it.
+                if self.slots.get(slot).is_some_and(|t| t.archived && !t.resolved) {
+                    self.nothing_more(slot);
+                }
+                self.look_later(slot, now);
+            }
+            Some(Ok(Seen::Foreign)) => {
+                // A plain file is looked at only where its name may make it a copy, and may get another name.
+                if let Some((ino, birth)) = self.slots.get(slot).filter(|t| t.archived).map(|t| (t.ino, t.birth)) {
+                    self.is_nobodys(ino, birth);
+                }
+                self.forget(slot);
             }
             Some(Ok(Seen::End { size, deleted })) => self.at_end(slot, size, deleted, now),
             Some(Err(error)) => {
                 let path = self.slots.get(slot).map(|t| t.path.clone()).unwrap_or_default();
                 self.warn(&path, &error, now);
+                // What could be decompressed is read; there is no more.
+                if self.slots.get(slot).is_some_and(|t| t.archived) {
+                    self.nothing_more(slot);
+                    return self.look_later(slot, now);
+                }
                 self.slots.close(slot);
             }
             None => {}
+        }
+    }
+
+    fn look_later(&mut self, slot: usize, now: Now) {
+        let Some(tracked) = self.slots.get(slot) else { return };
+        let unresolved = !tracked.resolved && tracked.is_untouched();
+        let (id, waits) = (tracked.id, tracked.archived && (unresolved || tracked.after.is_some()));
+        self.timers.set(now.mono + QUIET, slot, id);
+        if waits {
+            // Others may be opened meanwhile.
+            self.slots.close(slot);
         }
     }
 
@@ -91,7 +123,9 @@ impl<P: Producer> Engine<P> {
         }
         let expected = (tracked.ino, tracked.birth);
         let Some(name) = tracked.name.clone() else {
-            self.nothing_more(slot);
+            if !self.waits_for_unpacking(slot, now) {
+                self.nothing_more(slot);
+            }
             return false;
         };
         if !self.slots.room_for_one() {
@@ -99,13 +133,27 @@ impl<P: Producer> Engine<P> {
             self.wake(slot);
             return false;
         }
+        let format = name.file_name().and_then(|n| n.to_str()).and_then(Format::of_name).map(|(format, _)| format);
+        let unpacking = || self.slots.iter().filter(|(_, t)| t.file.as_ref().is_some_and(Source::is_packed)).count();
+        if format.is_some() && unpacking() >= archive::MAX_OPEN {
+            self.look_later(slot, now);
+            return false;
+        }
         // A name can become a pipe between the scan and now: opening must not wait for its writer.
         let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
         let opened = OpenOptions::new().read(true).custom_flags(flags).open(&name);
         match opened.and_then(|file| Ok((Stat::of_file(&file)?, file))) {
             Ok((stat, file)) if stat.is_file() && (stat.ino, stat.birth) == expected => {
+                let mut magic = [0; 4];
+                let magic = file.read_at(&mut magic, 0).map(|n| &magic[..n]).unwrap_or_default();
+                let format = format.filter(|format| format.begins(magic));
+                let block = self.block.len();
                 if let Some(tracked) = self.slots.get_mut(slot) {
-                    tracked.file = Some(file);
+                    tracked.archived = format.is_some();
+                    tracked.file = Some(match format {
+                        Some(format) => Source::packed(file, format, block),
+                        None => Source::Plain(file),
+                    });
                 }
                 self.slots.opened(slot);
                 true
@@ -140,19 +188,40 @@ impl<P: Producer> Engine<P> {
         }
     }
 
-    fn examine(&mut self, tracked: &mut Tracked, file: &File, now: Now) -> io::Result<Seen> {
-        let stat = Stat::of_file(file)?;
+    fn examine(&mut self, tracked: &mut Tracked, file: &Source, now: Now) -> io::Result<Seen> {
+        let mut stat = file.stat(0)?;
+        let changed = tracked.rest.look(&stat, now.mono);
+        if file.is_packed() {
+            if stat.size > 0 && tracked.is_untouched() && !tracked.resolved {
+                match self.resolve(tracked, file)? {
+                    Resolved::Read => {}
+                    Resolved::Later => return Ok(Seen::Incomplete),
+                    Resolved::Foreign => return Ok(Seen::Foreign),
+                }
+            }
+            // Nobody writes into compressed files.
+            tracked.verified = true;
+            stat.size = self.unpack_to(file, tracked.extents_end().saturating_add(BLOCK as u64))?;
+        }
         if stat.size < tracked.extents_end() || !tracked.verified && !is_same_content(tracked, file, stat.size)? {
-            return Ok(Seen::Truncated(stat));
+            return Ok(if file.is_packed() {
+                Seen::End { size: stat.size, deleted: false }
+            } else {
+                Seen::Truncated(stat)
+            });
         }
         tracked.verified = true;
         tracked.size = stat.size;
-        if stat.size > 0 && tracked.is_untouched() {
+        if stat.size > 0 && !file.is_packed() && tracked.is_untouched() {
             match self.copied(tracked, file, stat.size, now)? {
+                Copied::No if tracked.only_as_continuation => return Ok(Seen::Foreign),
                 Copied::No => {}
                 Copied::Later => return Ok(Seen::Incomplete),
                 Copied::Of(original) => self.go_on_as_copy(tracked, *original),
             }
+        }
+        if stat.size == 0 && tracked.only_as_continuation {
+            return Ok(Seen::Foreign);
         }
         if !tracked.recorded && !self.record_generation(tracked, file)? {
             return Ok(Seen::End { size: stat.size, deleted: stat.links == 0 });
@@ -162,6 +231,9 @@ impl<P: Producer> Engine<P> {
             return Ok(Seen::Bytes);
         }
         if stat.size <= end {
+            if changed && !file.is_packed() && is_rewritten(tracked, file, end)? {
+                return Ok(Seen::Truncated(stat));
+            }
             return Ok(Seen::End { size: stat.size, deleted: stat.links == 0 });
         }
         let before = bytes_before(file, end)?;
@@ -171,12 +243,13 @@ impl<P: Producer> Engine<P> {
         // Known anew at each doubling, as long as it is short.
         let known = |len: u32| stat.size < u64::from(len).saturating_mul(2).min(BEGINNING as u64);
         if tracked.beginning.is_none_or(|(len, _)| (len as usize) < BEGINNING && !known(len)) {
-            let beginning = bytes_at(file, 0, BEGINNING)?;
+            let beginning = file.bytes_at(0, BEGINNING)?;
             let known = (beginning.len() as u32, fingerprint(&beginning));
             tracked.beginning = Some(known);
             self.pending.push(Entry::Beginning(tracked.id, known.0, known.1));
         }
-        let longest = if tracked.limiters.is_empty() { EXTENT } else { BLOCK as u64 };
+        let small = !tracked.limits.delays.is_empty() || file.is_packed();
+        let longest = if small { BLOCK as u64 } else { EXTENT };
         let extent = Extent {
             start: end,
             end: stat.size.min(end.saturating_add(longest)),
@@ -189,11 +262,11 @@ impl<P: Producer> Engine<P> {
     }
 
     /// Fixes a file's generation in the checkpoint; false while there is nothing to tell it from.
-    fn record_generation(&mut self, tracked: &mut Tracked, file: &File) -> io::Result<bool> {
+    fn record_generation(&mut self, tracked: &mut Tracked, file: &Source) -> io::Result<bool> {
         if tracked.size == 0 && (tracked.birth == 0 || tracked.truncations > 0) {
             return Ok(false);
         }
-        let beginning = bytes_at(file, 0, BEGINNING)?;
+        let beginning = file.bytes_at(0, BEGINNING)?;
         let host = &self.around.host_id;
         let generation = match tracked.truncations {
             0 => generation(host, tracked.ino, tracked.birth, &beginning),
@@ -209,22 +282,23 @@ impl<P: Producer> Engine<P> {
     /// The file's content was replaced in place: a new generation begins, the old one ends with what is in flight.
     fn truncated(&mut self, slot: usize, stat: &Stat) {
         let copied = self.remember_replaced(slot);
+        let path = self.slots.get(slot).map(|t| t.path.clone()).unwrap_or_default();
+        let copy = self.copy_of(slot).or_else(|| self.possible_continuation(&path));
         let Some(old) = self.slots.get_mut(slot) else { return };
         let lost = if copied { 0 } else { old.size.saturating_sub(old.offset) };
         let mut new = Tracked::new(
             self.next_id,
             old.input,
             stat,
-            old.path.clone(),
+            path.clone(),
             std::rc::Rc::clone(&old.shape),
-            std::rc::Rc::clone(&old.limiters),
+            old.limits.clone(),
         );
         self.next_id += 1;
         new.truncations = old.truncations.saturating_add(1);
         (new.file, new.name) = (old.file.take(), old.name.take());
         (old.content_gone, old.at_end) = (true, true);
         new.followed = std::mem::take(&mut old.followed);
-        let path = old.path.clone();
         if lost > 0 {
             let usual = self.bytes_read.checked_div(self.lines_read).filter(|n| *n > 0).unwrap_or(USUAL_LINE);
             let lines = (lost / usual).max(1);
@@ -236,15 +310,51 @@ impl<P: Producer> Engine<P> {
             tracing::info!(path = %path.display(), "file was truncated, reading its new content");
         }
         self.wake(slot);
+        if let Some((slot, _)) = copy
+            && let Some(tracked) = self.slots.get_mut(slot)
+        {
+            // Now it can be told whose continuation it is.
+            tracked.at_end = false;
+            self.wake(slot);
+        }
         if let Some(new) = self.slots.insert(new) {
             self.queue_by_birth(new);
+            self.read_after(new, copy);
             self.wake(new);
+        }
+    }
+
+    /// Whether a file that was read to its end has more by now; then it is looked at again.
+    fn has_grown(&mut self, (slot, id): (usize, u64)) -> bool {
+        let Some(tracked) = self.slots.get_mut(slot).filter(|t| t.id == id && !t.content_gone && !t.archived) else {
+            return false;
+        };
+        let size = match (&tracked.file, &tracked.name) {
+            (Some(file), _) => file.size(),
+            (None, Some(name)) => Stat::of_path(name).ok().filter(|s| s.ino == tracked.ino).map(|s| s.size),
+            (None, None) => None,
+        };
+        let grown = size.is_some_and(|size| size > tracked.size);
+        if grown {
+            tracked.at_end = false;
+            self.wake(slot);
+        }
+        grown
+    }
+
+    /// Lets a file wait until another one, if there is any, is read to its end.
+    pub(super) fn read_after(&mut self, slot: usize, before: Option<(usize, u64)>) {
+        if let Some(first) = before.and_then(|(before, _)| self.slots.get_mut(before)) {
+            first.followed = true;
+            if let Some(tracked) = self.slots.get_mut(slot) {
+                tracked.after = before;
+            }
         }
     }
 
     fn at_end(&mut self, slot: usize, size: u64, deleted: bool, now: Now) {
         let Some(tracked) = self.slots.get_mut(slot) else { return };
-        let flush = self.inputs[tracked.input].config.flush_unterminated;
+        let flush = self.inputs[tracked.input].flush_after(tracked);
         tracked.at_end = true;
         tracked.deleted = deleted;
         let id = tracked.id;
@@ -254,23 +364,32 @@ impl<P: Producer> Engine<P> {
             tracked.partial = Some((size, now.mono));
             self.timers.set(now.mono + flush, slot, id);
         }
+        if !deleted && !tracked.has_partial() {
+            tracked.rest.nothing_to_do(now.mono);
+        }
         if deleted && tracked.partial.is_none() {
             let quiet = self.config.rescan_interval.max(Duration::from_secs(1));
             let since = *tracked.ended.get_or_insert(now.mono);
             if now.mono < since + quiet {
                 self.timers.set(since + quiet, slot, id);
             } else if tracked.in_flight.is_empty() {
-                self.forget(slot);
-                self.wake_followers(slot, id);
-                return;
+                // The compressed file that it became goes on from it first.
+                let path = tracked.path.clone();
+                if self.awaits_unpacking(&path) {
+                    self.timers.set(now.mono + QUIET, slot, id);
+                    return;
+                }
+                return self.forget(slot);
             }
+        } else if tracked.archived && tracked.partial.is_none() && tracked.in_flight.is_empty() {
+            self.done(slot);
         }
         if self.slots.get_mut(slot).is_some_and(|t| std::mem::take(&mut t.followed)) {
             self.wake_followers(slot, id);
         }
     }
 
-    fn wake_followers(&mut self, slot: usize, id: u64) {
+    pub(super) fn wake_followers(&mut self, slot: usize, id: u64) {
         let followers: Vec<usize> =
             self.slots.iter().filter(|(_, t)| t.after == Some((slot, id))).map(|(i, _)| i).collect();
         followers.into_iter().for_each(|slot| self.wake(slot));
@@ -280,12 +399,17 @@ impl<P: Producer> Engine<P> {
     pub(super) fn forget(&mut self, slot: usize) {
         if let Some(tracked) = self.slots.remove(slot) {
             self.succession.remove(&tracked.path, tracked.id);
+            if tracked.followed {
+                self.wake_followers(slot, tracked.id);
+            }
             if tracked.recorded {
                 if tracked.position > tracked.start {
                     self.pending.push(Entry::Position(tracked.id, tracked.position));
                     self.pending.push(Entry::Ledger(self.ledger));
                 }
                 self.pending.push(Entry::Gone(tracked.id));
+                // What is made of it now did not come unseen.
+                self.pending.push(Entry::Written(self.now_ms));
             }
         }
     }
@@ -297,6 +421,8 @@ enum Seen {
     Truncated(Stat),
     /// Maybe a copy in the making.
     Incomplete,
+    /// Compressed or unmatched, and not the continuation of a file that is to be read.
+    Foreign,
     End {
         size: u64,
         deleted: bool,
@@ -304,12 +430,12 @@ enum Seen {
 }
 
 /// Whether a file is still what the checkpoint knows: not shorter, and the same where it is compared.
-fn is_same_content(tracked: &Tracked, file: &File, size: u64) -> io::Result<bool> {
+fn is_same_content(tracked: &Tracked, file: &Source, size: u64) -> io::Result<bool> {
     if size < tracked.position {
         return Ok(false);
     }
     if let Some((len, known)) = tracked.beginning {
-        let beginning = bytes_at(file, 0, len as usize)?;
+        let beginning = file.bytes_at(0, len as usize)?;
         if beginning.len() == len as usize && fingerprint(&beginning) != known {
             return Ok(false);
         }
@@ -322,24 +448,17 @@ fn is_same_content(tracked: &Tracked, file: &File, size: u64) -> io::Result<bool
     }
 }
 
-/// Up to `len` bytes from `at` on.
-pub(super) fn bytes_at(file: &File, at: u64, len: usize) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; len];
-    let mut filled = 0;
-    while filled < len {
-        match file.read_at(&mut bytes[filled..], at + filled as u64) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    bytes.truncate(filled);
-    Ok(bytes)
+/// Whether a file of which all was read was truncated and filled to the same size again. NUL characters at its end were
+/// nobody's lines: a writer who fills them in has truncated nothing.
+fn is_rewritten(tracked: &Tracked, file: &Source, size: u64) -> io::Result<bool> {
+    let Some(tail) = tracked.tail.as_ref().filter(|tail| tail.last().is_some_and(|byte| *byte != 0)) else {
+        return Ok(false);
+    };
+    Ok(!bytes_before(file, size)?.ends_with(tail) || !is_same_content(tracked, file, size)?)
 }
 
 /// The up to [`MARK`] bytes before `end`.
-pub(super) fn bytes_before(file: &File, end: u64) -> io::Result<Vec<u8>> {
+pub(super) fn bytes_before(file: &Source, end: u64) -> io::Result<Vec<u8>> {
     let start = end.saturating_sub(MARK as u64);
-    bytes_at(file, start, usize::try_from(end - start).unwrap_or(MARK))
+    file.bytes_at(start, usize::try_from(end - start).unwrap_or(MARK))
 }

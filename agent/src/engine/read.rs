@@ -1,19 +1,24 @@
 //! One turn of one file: a block is read, framed, and its lines are sent.
 
-use std::{io, os::unix::fs::FileExt};
+use std::{io, time::Duration};
 
 use logmill_config::agent::OnLongLine;
 
-use super::{Engine, emit::Kept, look};
+use super::{
+    Engine,
+    emit::{Emitted, Kept},
+    look,
+};
 use crate::{
     clock::Now,
-    frame::{Found, char_cut, find_end},
+    frame::{Found, Framing, find_end},
     ledger::Reason,
     limit::Allowance,
     line_id::LineHasher,
-    produce::{Producer, Sent},
+    produce::Producer,
     record::Flags,
-    tracked::{LongLine, MARK, Queued, Tracked},
+    source::Source,
+    tracked::{Before, LongLine, MARK, Queued, Tracked},
 };
 
 /// Why a turn ended.
@@ -22,10 +27,22 @@ enum Stop {
     Block,
     /// The limit is reached.
     Limit,
+    /// A limit that is asked record by record is reached: nothing for so long.
+    Wait(Duration),
     /// The producer takes no more.
     Full,
     /// The file is shorter than it was: truncated, which looking at it tells.
     Short,
+}
+
+impl From<Emitted> for Stop {
+    fn from(emitted: Emitted) -> Self {
+        match emitted {
+            Emitted::Taken => Self::Block,
+            Emitted::Full => Self::Full,
+            Emitted::Wait(wait) => Self::Wait(wait),
+        }
+    }
 }
 
 impl<P: Producer> Engine<P> {
@@ -36,7 +53,7 @@ impl<P: Producer> Engine<P> {
             self.slots.put(slot, tracked);
             return;
         }
-        let allowance = match allowance(&tracked) {
+        let allowance = match tracked.limits.allowance() {
             Ok(allowance) => allowance,
             Err(wait) => {
                 self.timers.set(now.mono + wait, slot, tracked.id);
@@ -49,19 +66,20 @@ impl<P: Producer> Engine<P> {
         let stop = self.block_of(&mut tracked, slot, &mut block, allowance);
         self.block = block;
         let bytes = tracked.offset.saturating_sub(bytes_before);
-        for limiter in tracked.limiters.iter() {
+        for limiter in &tracked.limits.delays {
             limiter.charge(self.lines_read - lines_before, bytes);
         }
         self.bytes_read += bytes;
         let id = tracked.id;
         let more = tracked.read_to < tracked.extents_end();
         let end = tracked.file.is_none();
-        match stop {
+        match &stop {
             Ok(Stop::Full) => {
                 self.full = true;
                 tracked.queued = Queued::Read;
                 self.read.push_front(slot);
             }
+            Ok(Stop::Wait(wait)) => self.timers.set(now.mono + *wait, slot, id),
             Ok(Stop::Block | Stop::Limit) if more && !end => {
                 tracked.queued = Queued::Read;
                 self.read.push_back(slot);
@@ -77,7 +95,7 @@ impl<P: Producer> Engine<P> {
         if let Err(error) = stop {
             self.warn(&path, &error, now);
             self.slots.close(slot);
-            self.timers.set(now.mono + std::time::Duration::from_secs(1), slot, id);
+            self.timers.set(now.mono + Duration::from_secs(1), slot, id);
         }
         // What was dropped or passed over moves the prefix without any report.
         self.advance(slot, now);
@@ -99,20 +117,27 @@ impl<P: Producer> Engine<P> {
     fn lines_of(
         &mut self,
         tracked: &mut Tracked,
-        file: &std::fs::File,
+        file: &Source,
         slot: usize,
         block: &mut [u8],
         allowance: Allowance,
     ) -> io::Result<Stop> {
-        let framing = self.inputs[tracked.input].framing;
-        let base = if tracked.long.is_some() { tracked.read_to } else { tracked.offset };
+        let framing = self.framing_of(tracked, file)?;
+        let base = tracked.offset;
         if std::mem::take(&mut tracked.fresh) && base > tracked.start {
-            let before = look::bytes_at(file, base - 1, 1)?;
-            tracked.inside_line = before != *b"\n" && !tracked.boundaries.contains(&base);
+            let unit = framing.text.unit() as u64;
+            let before = file.bytes_at(base.saturating_sub(unit), framing.text.unit())?;
+            tracked.before = if framing.text.ends_with_newline(&before) || before.iter().all(|b| *b == 0) {
+                Before::LineEnd
+            } else if tracked.boundaries.contains(&base) {
+                Before::TimedEnd
+            } else {
+                Before::Piece
+            };
         }
         let extents_end = tracked.extents_end();
         let wanted = usize::try_from(extents_end.saturating_sub(base)).unwrap_or(usize::MAX).min(block.len());
-        let read = read_fully(file, &mut block[..wanted], base)?;
+        let read = file.read_fully(&mut block[..wanted], base)?;
         let block = &block[..read];
         let seen_to = base + read as u64;
         if seen_to == extents_end && read >= MARK {
@@ -126,19 +151,24 @@ impl<P: Producer> Engine<P> {
         let (mut at, mut lines) = (0, 0);
         if let Some(long) = tracked.long.clone() {
             let boundary = tracked.boundaries.iter().find(|b| **b >= base).and_then(|b| usize::try_from(b - base).ok());
-            let Some((end, at_newline)) = find_end(block, boundary) else {
+            let Some((end, at_newline)) = find_end(framing.text, block, boundary) else {
+                let whole = &block[..block.len() - block.len() % framing.text.unit()];
                 if let Some(LongLine { hasher: Some(hasher), .. }) = &mut tracked.long {
-                    hasher.update(block);
+                    hasher.update(whole);
                 }
-                (tracked.read_to, tracked.offset) = (seen_to, seen_to);
+                tracked.offset = base + whole.len() as u64;
+                tracked.read_to = seen_to;
                 return Ok(Stop::Block);
             };
-            let next = base + (end + usize::from(at_newline)) as u64;
-            if self.end_long(tracked, file, slot, long, &block[..end], at_newline, next)? == Sent::Full {
-                return Ok(Stop::Full);
+            let after = if at_newline { end + framing.text.unit() } else { end };
+            let next = base + after as u64;
+            match self.end_long(tracked, file, slot, &framing, long, &block[..end], at_newline, next)? {
+                Emitted::Taken => {}
+                stopped => return Ok(stopped.into()),
             }
             tracked.long = None;
-            at = end + usize::from(at_newline);
+            tracked.before = if at_newline { Before::LineEnd } else { Before::TimedEnd };
+            at = after;
             lines += 1;
         }
         let stop = loop {
@@ -150,38 +180,43 @@ impl<P: Producer> Engine<P> {
             let boundary = tracked.boundary_after(start).and_then(|b| usize::try_from(b - start).ok());
             match framing.find(rest, boundary) {
                 Found::Incomplete => break Stop::Block,
-                Found::Line { raw, keep, next, at_newline } => {
+                Found::Line { raw, keep, next, at_newline, cut } => {
                     let end = start + next as u64;
                     if raw == 0 && at_newline {
                         // After a line that time ended, or a piece that ended just here, this is but its newline.
-                        if tracked.boundaries.contains(&start) {
-                            tracked.in_flight.skipped(end, false);
-                        } else if tracked.inside_line {
-                            tracked.in_flight.skipped(end, true);
-                            self.count_read(tracked, end);
-                        } else {
-                            tracked.in_flight.dropped(end, Reason::EmptyLine);
-                            self.count_read(tracked, end);
+                        match tracked.before {
+                            Before::TimedEnd => tracked.in_flight.skipped(end, false),
+                            Before::Piece => {
+                                tracked.in_flight.skipped(end, true);
+                                self.count_read(tracked, end);
+                            }
+                            Before::LineEnd => {
+                                tracked.in_flight.dropped(end, Reason::EmptyLine);
+                                self.count_read(tracked, end);
+                            }
                         }
                     } else {
-                        let flags = Flags { truncated: keep < raw, split: tracked.inside_line };
+                        let split = cut || tracked.before == Before::Piece;
+                        let flags = Flags { truncated: keep < raw, split, ..Flags::default() };
                         let kept = Kept { raw: &rest[..raw], keep, start, end, flags, ends_line: true, id: None };
-                        if self.emit(tracked, slot, &kept) != Sent::Taken {
-                            break Stop::Full;
+                        match self.emit(tracked, slot, &framing, &kept) {
+                            Emitted::Taken => {}
+                            stopped => break stopped.into(),
                         }
                     }
-                    tracked.inside_line = false;
+                    tracked.before = if at_newline { Before::LineEnd } else { Before::TimedEnd };
                     at += next;
                     lines += 1;
                 }
                 Found::Piece { raw } => {
-                    let flags = Flags { truncated: false, split: true };
+                    let flags = Flags { split: true, ..Flags::default() };
                     let end = start + raw as u64;
                     let kept = Kept { raw: &rest[..raw], keep: raw, start, end, flags, ends_line: false, id: None };
-                    if self.emit(tracked, slot, &kept) != Sent::Taken {
-                        break Stop::Full;
+                    match self.emit(tracked, slot, &framing, &kept) {
+                        Emitted::Taken => {}
+                        stopped => break stopped.into(),
                     }
-                    tracked.inside_line = true;
+                    tracked.before = Before::Piece;
                     at += raw;
                 }
                 Found::TooLong { next } => {
@@ -193,15 +228,21 @@ impl<P: Producer> Engine<P> {
                 }
                 Found::Long => {
                     let hasher = (framing.on_long_line == OnLongLine::Truncate)
-                        .then(|| tracked.generation.map(|g| LineHasher::new(&g, start)))
+                        .then(|| tracked.generation.map(|g| LineHasher::new(&g, start, framing.text.carriage_return())))
                         .flatten();
                     let mut long = LongLine { start, hasher };
+                    let whole = rest.len() - rest.len() % framing.text.unit();
                     if let Some(hasher) = &mut long.hasher {
-                        hasher.update(rest);
+                        hasher.update(&rest[..whole]);
                     }
                     tracked.long = Some(long);
-                    at = block.len();
+                    at += whole;
                     break Stop::Block;
+                }
+                Found::Hole { next } => {
+                    at += next;
+                    self.hole_bytes += next as u64;
+                    tracked.in_flight.skipped(start + next as u64, false);
                 }
             }
         };
@@ -215,29 +256,35 @@ impl<P: Producer> Engine<P> {
     fn end_long(
         &mut self,
         tracked: &mut Tracked,
-        file: &std::fs::File,
+        file: &Source,
         slot: usize,
+        framing: &Framing,
         long: LongLine,
         last: &[u8],
         at_newline: bool,
         end: u64,
-    ) -> io::Result<Sent> {
+    ) -> io::Result<Emitted> {
         let Some(mut hasher) = long.hasher else {
             tracked.in_flight.dropped(end, Reason::LongLine);
             self.count_read(tracked, end);
-            return Ok(Sent::Taken);
+            return Ok(Emitted::Taken);
         };
         hasher.update(last);
         let id = hasher.finish(at_newline);
-        let max_line = self.inputs[tracked.input].framing.max_line;
-        let raw = look::bytes_at(file, long.start, max_line + 1)?;
-        let keep = char_cut(&raw, max_line);
-        let flags = Flags { truncated: true, split: false };
+        let raw = file.bytes_at(long.start, framing.max_line + 4)?;
+        let keep = framing.text.cut(&raw, framing.max_line);
+        let flags = Flags { truncated: true, ..Flags::default() };
         let kept = Kept { raw: &raw, keep, start: long.start, end, flags, ends_line: true, id: Some(id) };
-        Ok(match self.emit(tracked, slot, &kept) {
-            Sent::Taken => Sent::Taken,
-            Sent::Full | Sent::Broken => Sent::Full,
-        })
+        Ok(self.emit(tracked, slot, framing, &kept))
+    }
+
+    /// The input's framing in the file's encoding, which its first bytes may tell.
+    fn framing_of(&self, tracked: &mut Tracked, file: &Source) -> io::Result<Framing> {
+        let framing = &self.inputs[tracked.input].framing;
+        if tracked.text.is_none() {
+            tracked.text = framing.text.of_file(&file.bytes_at(0, 3)?);
+        }
+        Ok(framing.in_encoding(tracked.text.unwrap_or(framing.text)))
     }
 
     /// Counts a line as read, once however often it is read again.
@@ -247,24 +294,4 @@ impl<P: Producer> Engine<P> {
             tracked.counted_to = end;
         }
     }
-}
-
-fn allowance(tracked: &Tracked) -> Result<Allowance, std::time::Duration> {
-    tracked.limiters.iter().try_fold(Allowance::UNLIMITED, |all, limiter| {
-        let one = limiter.allowance()?;
-        Ok(Allowance { lines: all.lines.min(one.lines), bytes: all.bytes.min(one.bytes) })
-    })
-}
-
-fn read_fully(file: &std::fs::File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read_at(&mut buffer[filled..], at + filled as u64) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-    Ok(filled)
 }

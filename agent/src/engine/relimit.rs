@@ -2,14 +2,13 @@
 
 use std::{
     mem,
-    rc::Rc,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use logmill_config::agent::{AgentConfig, Limit, LimitPer};
 
 use super::{Engine, InputState};
-use crate::{clock::Now, limit::Limiter, produce::Producer};
+use crate::{clock::Now, limit::Limits, produce::Producer};
 
 /// Hands the latest configuration to the reading thread, which takes its limits and nothing else.
 #[derive(Debug, Clone, Default)]
@@ -29,38 +28,45 @@ impl<P: Producer> Engine<P> {
     /// Applies the limits that were handed over, if any, to the inputs that have the same names.
     pub(super) fn relimit(&mut self, now: Now) {
         let Some(config) = self.around.relimit.take() else { return };
+        let of_all = config.limits != self.config.limits;
+        if of_all {
+            self.config.limits.clone_from(&config.limits);
+            self.shared_limits = shared(&config.limits);
+            tracing::info!(limits = config.limits.len(), "limits of all inputs applied");
+        }
         for at in 0..self.inputs.len() {
             let input = &mut self.inputs[at];
-            let Some(new) = config.inputs.iter().find(|new| new.name == input.config.name) else { continue };
-            if new.limits == input.config.limits {
+            let new = config.inputs.iter().find(|new| new.name == input.config.name);
+            if let Some(new) = new.filter(|new| new.limits != input.config.limits) {
+                input.config.limits.clone_from(&new.limits);
+                input.shared_limits = shared(&new.limits);
+                tracing::info!(input = new.name, limits = new.limits.len(), "limits applied");
+            } else if !of_all {
                 continue;
             }
-            input.config.limits.clone_from(&new.limits);
-            input.shared_limits = limiters(&new.limits, LimitPer::Input).collect();
-            tracing::info!(input = new.name, limits = new.limits.len(), "limits applied");
             let slots: Vec<usize> = self.slots.iter().filter(|(_, t)| t.input == at).map(|(slot, _)| slot).collect();
             for slot in slots {
-                let limiters = self.inputs[at].limiters();
+                let limits = self.limits_of(at);
                 if let Some(tracked) = self.slots.get_mut(slot) {
-                    tracked.limiters = limiters;
+                    tracked.limits = limits;
                 }
                 self.wake(slot);
             }
+            let limits = self.limits_of(at);
             for original in self.replaced.values_mut().filter(|original| original.input == at) {
-                original.limiters = self.inputs[at].limiters();
+                original.limits = limits.clone();
             }
         }
         self.next_look = now.mono;
     }
-}
 
-impl InputState {
-    /// Those of one file: its own, and those it shares with the input's other files.
-    pub(super) fn limiters(&self) -> Rc<[Rc<Limiter>]> {
-        limiters(&self.config.limits, LimitPer::File).chain(self.shared_limits.iter().map(Rc::clone)).collect()
+    /// Those of one file of an input: its own, and those it shares.
+    pub(super) fn limits_of(&self, input: usize) -> Limits {
+        let InputState { config, shared_limits, .. } = &self.inputs[input];
+        Limits::new(&config.limits, |per| *per == LimitPer::File).and(shared_limits).and(&self.shared_limits)
     }
 }
 
-pub(super) fn limiters(limits: &[Limit], per: LimitPer) -> impl Iterator<Item = Rc<Limiter>> {
-    limits.iter().filter(move |limit| limit.per == per).map(|limit| Rc::new(Limiter::new(limit)))
+pub(super) fn shared(limits: &[Limit]) -> Limits {
+    Limits::new(limits, |per| *per != LimitPer::File)
 }

@@ -70,7 +70,7 @@ impl<P: Producer> Engine<P> {
                 self.timers.set(now.mono + wait, slot, tracked.id);
             }
         }
-        if self.slots.get(slot).is_some_and(|t| t.in_flight.is_empty() && (t.deleted || t.content_gone)) {
+        if self.slots.get(slot).is_some_and(|t| t.in_flight.is_empty() && (t.deleted || t.content_gone || t.archived)) {
             self.wake(slot);
         }
     }

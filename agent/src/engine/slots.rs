@@ -24,6 +24,8 @@ pub(super) struct Slots {
     inodes: HashSet<u64>,
     max_open: usize,
     open: usize,
+    /// Looked for in vain in this pass.
+    none_idle: bool,
     tick: u64,
 }
 
@@ -38,6 +40,7 @@ impl Slots {
             inodes: HashSet::new(),
             max_open: max_open.max(1),
             open: 0,
+            none_idle: false,
             tick: 0,
         }
     }
@@ -140,20 +143,36 @@ impl Slots {
         }
     }
 
-    /// Whether one more file may be opened; closes the least recently used idle one to make it so.
+    /// Files may have become idle since the last pass over the woken ones.
+    pub(super) fn begin_pass(&mut self) {
+        self.none_idle = false;
+    }
+
+    /// Whether one more file may be opened; closes the least recently used idle ones to make it so. Several at once, and once
+    /// in vain in a pass: to find them every file is looked at, and with many files every one of them asks.
     pub(super) fn room_for_one(&mut self) -> bool {
         if self.open < self.max_open {
             return true;
+        }
+        if self.none_idle {
+            return false;
         }
         // A deleted file could not be opened again, and one without a name neither.
         let idle = |t: &Tracked| {
             t.file.is_some() && t.queued == Queued::No && !t.deleted && t.name.is_some() && t.partial.is_none()
         };
-        let oldest = self.iter().filter(|(_, t)| idle(t)).min_by_key(|(_, t)| t.last_used).map(|(slot, _)| slot);
-        if let Some(oldest) = oldest {
-            self.close(oldest);
+        let mut oldest: Vec<(u64, usize)> =
+            self.iter().filter(|(_, t)| idle(t)).map(|(slot, t)| (t.last_used, slot)).collect();
+        let several = self.max_open.div_ceil(8);
+        if oldest.len() > several {
+            oldest.select_nth_unstable(several);
+            oldest.truncate(several);
         }
-        oldest.is_some()
+        for (_, slot) in &oldest {
+            self.close(*slot);
+        }
+        self.none_idle = oldest.is_empty();
+        !self.none_idle
     }
 
     pub(super) fn opened(&mut self, slot: usize) {
@@ -167,6 +186,12 @@ impl Slots {
         if let Some(tracked) = self.get_mut(slot) {
             tracked.last_used = tick;
         }
+    }
+
+    /// How often files were looked at.
+    #[cfg(test)]
+    pub(super) fn uses(&self) -> u64 {
+        self.tick
     }
 
     pub(super) fn close(&mut self, slot: usize) {

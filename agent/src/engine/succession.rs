@@ -52,6 +52,11 @@ impl Succession {
         }
     }
 
+    /// The first of the files under a name that was found later than the one with this number.
+    pub(super) fn found_after(&self, path: &Path, id: u64) -> Option<(usize, u64)> {
+        self.0.get(path)?.iter().find(|m| m.id > id).map(|m| m.key())
+    }
+
     /// Slot and number of the newest file found under a name.
     pub(super) fn latest(&self, path: &Path) -> Option<(usize, u64)> {
         self.0.get(path)?.last().map(|m| m.key())
@@ -70,6 +75,8 @@ mod tests {
         assert_eq!(Neighbours { older: Some((0, 1)), newer: None }, files.insert(path, 30, 1, 2));
         assert_eq!(Neighbours { older: Some((0, 1)), newer: Some((1, 2)) }, files.insert(path, 20, 2, 3));
         assert_eq!(Some((1, 2)), files.latest(path));
+        assert_eq!(Some((2, 3)), files.found_after(path, 1));
+        assert_eq!(None, files.found_after(path, 3));
         files.remove(path, 2);
         assert_eq!(Some((2, 3)), files.latest(path));
         files.remove(path, 3);

@@ -1,8 +1,13 @@
 //! The engine on real files, with a producer whose reports come as each test says. Time is the tests' own.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod archives;
 mod chance;
 mod copies;
+mod events;
+mod idle;
+mod latency;
+mod limits;
 mod lines;
 mod restart;
 mod rotation;
@@ -45,16 +50,21 @@ pub(super) fn input(dir: &Path) -> Input {
         include: vec![format!("{}/**/*.log", dir.display())],
         exclude: vec![],
         topic: "logs".into(),
+        topic_by: None,
         key: logmill_config::agent::Key::File,
         read_from: logmill_config::agent::ReadFrom::Beginning,
         parse: logmill_config::agent::Parse::Auto,
         timezone: jiff::tz::TimeZone::UTC,
         numbers: vec![],
+        encoding: Default::default(),
+        container: None,
+        multiline: None,
         max_line_bytes: 256 << 10,
         on_long_line: logmill_config::agent::OnLongLine::Truncate,
         flush_unterminated: Duration::from_secs(5),
         limits: vec![],
         fields: BTreeMap::new(),
+        path_fields: None,
     }
 }
 
@@ -72,6 +82,7 @@ impl Rig {
             state_dir: dir.path().join("state"),
             kafka: KafkaConfig { brokers: vec![], compression: Default::default(), properties: BTreeMap::new() },
             inputs: vec![input(&dir.path().join("logs"))],
+            limits: vec![],
             host_name: None,
             buffer_bytes: 16 << 20,
             rescan_interval: Duration::from_secs(10),
@@ -115,6 +126,8 @@ impl Rig {
             health: Health::default(),
             pulse: Progress::default().watch("reader", Duration::from_secs(60)),
             relimit: NewLimits::default(),
+            desk: crate::status::Desk::default(),
+            once: false,
         };
         Engine::new(self.config.clone(), around, self.topic.clone(), self.now).unwrap()
     }

@@ -1,9 +1,19 @@
 //! Deadlines of files, and what happens when they pass.
 
-use std::{cmp::Reverse, collections::BinaryHeap, time::Instant};
+use std::{
+    cmp::Reverse,
+    collections::BinaryHeap,
+    time::{Duration, Instant},
+};
 
-use super::Engine;
-use crate::{checkpoint::Entry, clock::Now, produce::Producer, tracked::Queued};
+use super::{Engine, InputState};
+use crate::{
+    checkpoint::Entry,
+    clock::Now,
+    produce::Producer,
+    source::Source,
+    tracked::{Queued, Tracked},
+};
 
 /// Deadlines, earliest first. A deadline says only: look again; what is true then is asked then.
 #[derive(Debug, Default)]
@@ -38,20 +48,22 @@ impl<P: Producer> Engine<P> {
         }
     }
 
-    /// Time ends the last line of a file when it has not grown for `flush_unterminated`; its boundary is written down
-    /// before the line becomes a record.
+    /// Time ends the last event of a file when it has not grown for a while; its boundary is written down before the
+    /// event becomes a record.
     fn end_unterminated(&mut self, slot: usize, now: Now) {
         let Some(tracked) = self.slots.get_mut(slot) else { return };
-        let wait = self.inputs[tracked.input].config.flush_unterminated;
+        let wait = self.inputs[tracked.input].flush_after(tracked);
         let Some((size, since)) = tracked.partial else { return };
-        let grown = tracked.file.as_ref().and_then(|f| f.metadata().ok()).is_none_or(|m| m.len() != size);
+        let grown = tracked.file.as_ref().and_then(Source::size).is_none_or(|now| now != size);
         if grown || now.mono < since + wait || tracked.read_to != size || !tracked.has_partial() {
             return;
         }
         tracked.partial = None;
-        if tracked.boundaries.back().is_none_or(|last| *last < size) {
-            tracked.boundaries.push_back(size);
-            self.pending.push(Entry::Boundary(tracked.id, size));
+        let end = tracked.text.map_or(size, |text| text.whole_units(size));
+        let is_new = tracked.boundaries.back().is_none_or(|last| *last < end);
+        if is_new && (end > tracked.offset || tracked.long.is_some()) {
+            tracked.boundaries.push_back(end);
+            self.pending.push(Entry::Boundary(tracked.id, end));
         }
         if tracked.long.is_none() {
             tracked.read_to = tracked.offset;
@@ -70,5 +82,15 @@ impl<P: Producer> Engine<P> {
             tracked.queued = Queued::Look;
             self.look.push_back(slot);
         }
+    }
+}
+
+impl InputState {
+    /// How long a file that does not grow waits before time ends what is left of it: lines that are whole wait for
+    /// others of their event, a line that is not for its newline.
+    pub(super) fn flush_after(&self, tracked: &Tracked) -> Duration {
+        let text = tracked.text.unwrap_or(self.framing.text);
+        let ended = tracked.long.is_none() && tracked.tail.as_ref().is_some_and(|tail| text.ends_with_newline(tail));
+        self.framing.timeout().filter(|_| ended).unwrap_or(self.config.flush_unterminated)
     }
 }

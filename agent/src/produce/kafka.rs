@@ -12,7 +12,10 @@ use std::{
     time::Duration,
 };
 
-use logmill_config::kafka::{Compression, KafkaConfig};
+use logmill_config::{
+    agent::AgentConfig,
+    kafka::{Compression, KafkaConfig},
+};
 use logmill_daemon::Throttle;
 use parking_lot::Mutex;
 use rdkafka::{
@@ -23,7 +26,7 @@ use rdkafka::{
     producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext},
 };
 
-use super::{Delivery, Outcome, Outgoing, Producer, Sent, Tag};
+use super::{Delivery, Outcome, Outgoing, Producer, Sent, Tag, hurry::Hurry};
 use crate::wake::Waker;
 
 /// The header a line's id travels in.
@@ -36,6 +39,8 @@ const MAX_MESSAGE: usize = 1_000_000;
 
 /// How long the reporting thread waits for one; also the longest it takes to notice a stop.
 const POLL: Duration = Duration::from_secs(1);
+/// How long records of a stream wait for others, at least: requests are few and large then.
+const LINGER: Duration = Duration::from_millis(10);
 
 pub(crate) struct KafkaProducer {
     settings: Settings,
@@ -50,6 +55,8 @@ struct Settings {
 }
 
 struct Running {
+    /// First, since it holds the producer.
+    hurry: Hurry,
     producer: Arc<BaseProducer<Reports>>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -65,8 +72,9 @@ pub(crate) struct Reports {
 }
 
 impl KafkaProducer {
-    pub(crate) fn new(kafka: &KafkaConfig, buffer_bytes: u64, waker: Waker) -> Result<Self, KafkaError> {
-        let settings = Settings { kafka: kafka.clone(), buffer_bytes };
+    pub(crate) fn new(config: &AgentConfig, waker: Waker) -> Result<Self, KafkaError> {
+        let AgentConfig { kafka, buffer_bytes, .. } = config;
+        let settings = Settings { kafka: kafka.clone(), buffer_bytes: *buffer_bytes };
         let running = settings.start(MAX_MESSAGE, &waker)?;
         Ok(Self { settings, waker, running: Some(running), max_message: MAX_MESSAGE })
     }
@@ -87,7 +95,8 @@ impl Settings {
             Compression::Zstd => "zstd",
         };
         // What a user may tune.
-        client.set("client.id", "logmill-agent").set("linger.ms", "10").set("partitioner", "murmur2_random");
+        client.set("client.id", "logmill-agent").set("partitioner", "murmur2_random");
+        client.set("linger.ms", LINGER.as_millis().to_string());
         // Records behind the five batches that may be in flight make librdkafka poll without pause: few, large batches.
         client
             .set("batch.size", "950000")
@@ -131,7 +140,9 @@ impl Settings {
                 }
             })
             .map_err(|e| KafkaError::ClientCreation(format!("cannot start a thread: {e}")))?;
-        Ok(Running { producer, stop, thread: Some(thread) })
+        let hurry = Hurry::start(Arc::clone(&producer), LINGER)
+            .map_err(|e| KafkaError::ClientCreation(format!("cannot start a thread: {e}")))?;
+        Ok(Running { hurry, producer, stop, thread: Some(thread) })
     }
 }
 
@@ -166,6 +177,12 @@ impl Producer for KafkaProducer {
                 running.producer.context().say(&error.to_string());
                 Sent::Full
             }
+        }
+    }
+
+    fn hurry(&mut self) {
+        if let Some(running) = &self.running {
+            running.hurry.ask();
         }
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Inside {
     pub(crate) room: usize,
     pub(crate) broken: bool,
     pub(crate) renewed: usize,
+    /// How many were sent when no more was to follow, each time.
+    pub(crate) hurried: Vec<usize>,
     pub(crate) max_record: usize,
 }
 
@@ -74,6 +76,12 @@ impl Producer for Memory {
         });
         inside.under_way.push(record.tag);
         Sent::Taken
+    }
+
+    fn hurry(&mut self) {
+        let mut inside = self.0.borrow_mut();
+        let sent = inside.sent.len();
+        inside.hurried.push(sent);
     }
 
     fn take_deliveries(&mut self, into: &mut Vec<Delivery>) {

@@ -21,8 +21,10 @@ pub(crate) struct Line<'a> {
     pub(crate) bytes: &'a [u8],
     pub(crate) offset: u64,
     pub(crate) flags: Flags,
-    /// RFC 3339 time of reading, for a line without a time of its own.
+    /// RFC 3339 time of reading, or what the container runtime says, for a line without a time of its own.
     pub(crate) read_time: &'a str,
+    /// It is not what its input's files are made of: kept whole, as a parse failure.
+    pub(crate) foreign: bool,
 }
 
 /// Reused buffers.
@@ -38,7 +40,7 @@ impl Encoder {
     pub(crate) fn encode(&mut self, line: &Line, shape: &Shape, parser: &Parser, limit: usize) -> &[u8] {
         self.out.clear();
         let looks_like_json = || line.bytes.iter().find(|b| !matches!(b, b' ' | b'\t')) == Some(&b'{');
-        let whole = !line.flags.truncated && !line.flags.split;
+        let whole = !line.flags.truncated && !line.flags.split && !line.foreign;
         let parsed = match parser {
             Parser::Auto | Parser::Json if whole && looks_like_json() => match std::str::from_utf8(line.bytes) {
                 Ok(text) => self.json(text, line, shape),
@@ -53,7 +55,7 @@ impl Encoder {
         };
         if !parsed || self.out.len() > limit {
             self.out.clear();
-            let fails = !parsed && matches!(parser, Parser::Json | Parser::Fields(_));
+            let fails = line.foreign || !parsed && matches!(parser, Parser::Json | Parser::Fields(_));
             self.raw(line, shape, fails, limit);
         }
         &self.out
@@ -204,6 +206,15 @@ fn finish(out: &mut Vec<u8>, shape: &Shape, offset: u64, flags: Flags) {
         (true, false) => out.extend_from_slice(b",\"flags\":[\"truncated\"]"),
         (false, true) => out.extend_from_slice(b",\"flags\":[\"split\"]"),
         (true, true) => out.extend_from_slice(b",\"flags\":[\"truncated\",\"split\"]"),
+    }
+    if let Some(rate) = flags.sample_rate {
+        out.extend_from_slice(b",\"sample_rate\":");
+        append_number(out, rate.into());
+    }
+    if let Some(stream) = flags.stream {
+        out.extend_from_slice(b",\"iostream\":\"");
+        out.extend_from_slice(stream.name().as_bytes());
+        out.push(b'"');
     }
     out.extend_from_slice(b"}}");
 }

@@ -51,6 +51,12 @@ pub(crate) fn record(
         if !set.is_empty() {
             log.insert("flags".into(), json!(set));
         }
+        if let Some(rate) = flags.sample_rate {
+            log.insert("sample_rate".into(), json!(rate));
+        }
+        if let Some(stream) = flags.stream {
+            log.insert("iostream".into(), json!(stream.name()));
+        }
     }
     for (name, value) in moved {
         if !matches!(record.get("labels"), None | Some(Value::Object(_))) {

@@ -3,8 +3,10 @@
 //! A format that does not fit says so; the line is then kept whole as `message` with the tag `parse_failure`.
 
 mod access;
+mod csv;
 mod cursor;
 mod error_log;
+mod grok;
 mod logfmt;
 mod pattern;
 mod syslog;
@@ -15,8 +17,13 @@ use jiff::{Timestamp, civil::DateTime, fmt::strtime, tz::TimeZone};
 use logmill_config::agent::{Input, Parse};
 use serde_json::{Map, Number, Value};
 
-use super::shape;
+use super::{shape, timestamp::Time, timestamp_of};
+use csv::Csv;
+use grok::Grok;
 use pattern::Pattern;
+
+/// The group, place or column that holds the event's time.
+const TIMESTAMP: &str = "timestamp";
 
 /// How an input's lines are read.
 #[derive(Debug)]
@@ -44,6 +51,8 @@ enum Kind {
     Apache,
     Syslog,
     Pattern(Box<Pattern>),
+    Grok(Box<Grok>),
+    Csv(Box<Csv>),
 }
 
 /// What a format found in a line.
@@ -57,6 +66,7 @@ impl Parser {
     /// # Errors
     /// A regular expression is not one (configuration checks that before).
     pub(crate) fn new(input: &Input) -> Result<Self, regex::Error> {
+        let mut numbers = input.numbers.clone();
         let kind = match &input.parse {
             Parse::Auto => return Ok(Self::Auto),
             Parse::Raw => return Ok(Self::Raw),
@@ -66,8 +76,16 @@ impl Parser {
             Parse::Apache => Kind::Apache,
             Parse::Syslog => Kind::Syslog,
             Parse::Regex { pattern, time } => Kind::Pattern(Box::new(Pattern::new(pattern, time.as_deref())?)),
+            Parse::Grok { pattern, own, time } => {
+                let grok = Grok::new(pattern, own, time.as_deref())?;
+                numbers.extend(grok.numbers().cloned());
+                Kind::Grok(Box::new(grok))
+            }
+            Parse::Csv { columns, delimiter, time } => {
+                Kind::Csv(Box::new(Csv::new(columns, *delimiter, time.as_deref())))
+            }
         };
-        Ok(Self::Fields(Format { kind, zone: input.timezone.clone(), numbers: input.numbers.clone() }))
+        Ok(Self::Fields(Format { kind, zone: input.timezone.clone(), numbers }))
     }
 }
 
@@ -80,6 +98,8 @@ impl Format {
             Kind::Apache => access::parse(line).or_else(|| error_log::apache(line, &self.zone)),
             Kind::Syslog => syslog::parse(line, read, &self.zone),
             Kind::Pattern(pattern) => pattern.parse(line, &self.numbers, &self.zone),
+            Kind::Grok(grok) => grok.parse(line, &self.numbers, &self.zone),
+            Kind::Csv(csv) => csv.parse(line, &self.numbers, &self.zone),
         }
     }
 }
@@ -122,6 +142,17 @@ impl Parsed {
         if address.parse::<std::net::IpAddr>().is_ok() {
             self.text("source.ip", address);
         }
+    }
+}
+
+/// A time as `format` says; without one in RFC 3339 or seconds since 1970.
+fn time_of(text: &str, format: Option<&str>, zone: &TimeZone) -> Option<Timestamp> {
+    match format {
+        Some(format) => time(format, text, zone),
+        None => match timestamp_of(&Value::from(text))? {
+            Time::Of(time) => Some(time),
+            Time::Canonical => text.parse().ok(),
+        },
     }
 }
 

@@ -29,7 +29,7 @@ impl Shape {
         }
         before_offset.extend_from_slice(b",\"log\":{");
         for (name, value) in tree.get("log").and_then(Value::as_object).into_iter().flatten() {
-            if name != "offset" && name != "flags" {
+            if !["offset", "flags", "iostream", "sample_rate"].contains(&name.as_str()) {
                 before_offset.extend_from_slice(format!("{}:{value},", json!(name)).as_bytes());
             }
         }

@@ -16,7 +16,7 @@ fn shape() -> Shape {
 }
 
 fn encode_limited(line: &[u8], parser: &Parser, limit: usize) -> Vec<u8> {
-    let line = Line { bytes: line, offset: 120, flags: Flags::default(), read_time: READ };
+    let line = Line { bytes: line, offset: 120, flags: Flags::default(), read_time: READ, foreign: false };
     Encoder::default().encode(&line, &shape(), parser, limit).to_vec()
 }
 

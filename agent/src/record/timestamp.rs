@@ -45,6 +45,14 @@ pub(crate) fn append(out: &mut Vec<u8>, time: Timestamp) {
     out.extend_from_slice(text.as_bytes());
 }
 
+/// An RFC 3339 time as a record has it.
+pub(crate) fn canonical(text: &str) -> Option<String> {
+    if is_canonical(text.as_bytes()) {
+        return Some(text.to_owned());
+    }
+    in_range(text.parse().ok()?).map(|time: Timestamp| time.to_string())
+}
+
 /// A reading time as a record has it, with milliseconds.
 pub(crate) fn read_time(unix_ms: i64) -> String {
     let time = Timestamp::from_millisecond(unix_ms).unwrap_or(Timestamp::UNIX_EPOCH);

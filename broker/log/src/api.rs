@@ -46,6 +46,8 @@ pub struct Appended {
 pub enum ReadLimit {
     /// Consumers.
     HighWatermark,
+    /// Consumers that read only what is committed.
+    LastStable,
     /// The broker itself (and replicas, later).
     LogEnd,
 }
@@ -91,6 +93,13 @@ pub struct ActiveProducer {
     pub coordinator_epoch: i32,
     /// First offset of its open transaction.
     pub transaction_start: Option<i64>,
+}
+
+/// An aborted transaction: the records of this producer from `first_offset` to its next abort marker do not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AbortedTransaction {
+    pub producer_id: i64,
+    pub first_offset: i64,
 }
 
 /// The room on the file system of a data directory, in bytes.
@@ -141,6 +150,8 @@ pub struct StatsSnapshot {
 pub struct CleanerSnapshot {
     /// Logs compacted.
     pub runs: u64,
+    /// Compactions that ended with an error.
+    pub failures: u64,
     pub bytes_read: u64,
     pub bytes_written: u64,
     pub records_removed: u64,

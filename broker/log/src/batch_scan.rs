@@ -74,52 +74,42 @@ impl<'a> BatchReader<'a> {
 
     /// The next whole, undamaged batch; `None` at the end or at the first that is not (`position` says where).
     pub(crate) fn next_valid(&mut self) -> io::Result<Option<Found>> {
-        let left = self.end.saturating_sub(self.position);
-        if left < HEADER_BYTES as u64 {
-            return Ok(None);
-        }
-        self.fill(HEADER_BYTES)?;
-        let Ok(header) = BatchHeader::parse(&self.buffer[self.start..]) else { return Ok(None) };
-        let len = header.total_len();
-        if len as u64 > left || header.last_offset_delta < 0 || header.base_offset < 0 {
-            return Ok(None);
-        }
-        let found = Found { position: self.position, header };
-        if len > Self::BLOCK {
+        let Some(found) = self.next_header()? else { return Ok(None) };
+        if found.header.total_len() > Self::BLOCK {
             return self.check_large(found);
         }
-        self.fill(len)?;
-        let bytes = &self.buffer[self.start..self.start + len];
-        if (Batch { header, bytes }).check_crc().is_err() {
-            return Ok(None);
-        }
-        self.start += len;
-        self.position = found.end();
-        Ok(Some(found))
+        Ok(self.take_valid(found)?.map(|_| found))
     }
 
     /// As [`BatchReader::next_valid`], with the batch itself, which is in memory as a whole.
     pub(crate) fn next_with_bytes(&mut self) -> io::Result<Option<(Found, &[u8])>> {
+        let Some(found) = self.next_header()? else { return Ok(None) };
+        Ok(self.take_valid(found)?.map(|bytes| (found, bytes)))
+    }
+
+    /// What the header at `position` says, if a batch of its length can be there.
+    fn next_header(&mut self) -> io::Result<Option<Found>> {
         let left = self.end.saturating_sub(self.position);
         if left < HEADER_BYTES as u64 {
             return Ok(None);
         }
         self.fill(HEADER_BYTES)?;
         let Ok(header) = BatchHeader::parse(&self.buffer[self.start..]) else { return Ok(None) };
-        let len = header.total_len();
-        if len as u64 > left || header.last_offset_delta < 0 || header.base_offset < 0 {
-            return Ok(None);
-        }
+        let possible = header.total_len() as u64 <= left && header.last_offset_delta >= 0 && header.base_offset >= 0;
+        Ok(possible.then_some(Found { position: self.position, header }))
+    }
+
+    /// Goes past the batch if its CRC is right.
+    fn take_valid(&mut self, found: Found) -> io::Result<Option<&[u8]>> {
+        let len = found.header.total_len();
         self.fill(len)?;
-        let found = Found { position: self.position, header };
         let from = self.start;
-        let batch = Batch { header, bytes: &self.buffer[from..from + len] };
-        if batch.check_crc().is_err() {
+        if (Batch { header: found.header, bytes: &self.buffer[from..from + len] }).check_crc().is_err() {
             return Ok(None);
         }
         self.start += len;
         self.position = found.end();
-        Ok(Some((found, &self.buffer[from..from + len])))
+        Ok(Some(&self.buffer[from..from + len]))
     }
 
     /// A length that may itself be damage sizes no buffer: the CRC is taken block by block.

@@ -20,6 +20,8 @@ pub struct LogConfig {
     pub segment_bytes: u32,
     /// `segment.ms`: a segment whose first record is older is closed at the next append. Default 7 d.
     pub segment_ms: i64,
+    /// `segment.jitter.ms`: up to this is taken off `segment_ms`, differently for every segment. Default 0.
+    pub segment_jitter_ms: i64,
     /// `retention.ms`; `None` keeps for ever. Default 7 d.
     pub retention_ms: Option<i64>,
     /// `retention.bytes` per partition; `None` keeps everything. Default `None`.
@@ -52,6 +54,8 @@ pub struct LogConfig {
     pub preallocate: bool,
     /// `flush.messages`: with page-cache durability, so many records at most stay without a sync. Default: no bound (`u64::MAX`).
     pub flush_messages: u64,
+    /// `flush.ms`: with page-cache durability, no record stays longer without a sync. Default: no bound (`i64::MAX`).
+    pub flush_ms: i64,
     /// `compression.type` with its level: what batches are stored in, if not as the producer sent them. For who appends.
     pub compression: Option<(Compression, Option<i32>)>,
     /// `min.insync.replicas`: what acks=all needs. For who appends. Default 1.
@@ -64,6 +68,7 @@ impl Default for LogConfig {
         Self {
             segment_bytes: 1 << 30,
             segment_ms: WEEK_MS,
+            segment_jitter_ms: 0,
             retention_ms: Some(WEEK_MS),
             retention_bytes: None,
             max_message_bytes: 1_048_588,
@@ -80,6 +85,7 @@ impl Default for LogConfig {
             delete_retention_ms: 24 * 3600 * 1000,
             preallocate: false,
             flush_messages: u64::MAX,
+            flush_ms: i64::MAX,
             compression: None,
             min_insync_replicas: 1,
         }

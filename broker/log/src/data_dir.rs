@@ -7,8 +7,8 @@ mod delete;
 mod open;
 
 use crate::{
-    Committer, DiskSpace, Log, LogConfig, OpenError, PartitionDir, StatsSnapshot, TopicId, log::OpenLog, names,
-    shared::Shared,
+    Committer, DiskSpace, Durability, Log, LogConfig, OpenError, PartitionDir, StatsSnapshot, TopicId, log::OpenLog,
+    names, shared::Shared,
 };
 use logmill_disk::{DiskLock, ReplaceSites, replace_file};
 use parking_lot::Mutex;
@@ -37,6 +37,22 @@ impl DataDir {
     pub fn space(&self) -> std::io::Result<DiskSpace> {
         let (disk, root) = (&*self.shared.options.disk, &self.shared.root);
         Ok(DiskSpace { total: disk.total_space(root)?, usable: disk.free_space(root)? })
+    }
+
+    /// Bytes of a partition's segments as its directory has them: for logs that are not open. 0 without a directory.
+    pub fn size_of(&self, topic: &str, partition: i32) -> std::io::Result<u64> {
+        let disk = &*self.shared.options.disk;
+        let dir = names::partition_dir(&self.shared.root, topic, partition);
+        if !disk.is_dir(&dir) {
+            return Ok(0);
+        }
+        let mut bytes = 0;
+        for path in disk.read_dir(&dir)? {
+            if let Some((_, names::LOG)) = names::parse_segment_file(&path) {
+                bytes += disk.file_len(&path)?;
+            }
+        }
+        Ok(bytes)
     }
 
     /// The partition directories found on opening.
@@ -95,9 +111,14 @@ impl DataDir {
                 clean: self.was_clean,
             }
         };
+        let known = open.recovery_point.unwrap_or(0);
         let log = open.open(&self.shared)?;
         self.shared.clear_fence(&key)?;
         self.shared.logs.write().insert(key, Arc::clone(&log));
+        if self.was_clean && known != log.log_end_offset() {
+            // A directory put in the place of ours: what was believed now must not be doubted after a crash.
+            self.shared.checkpoint(false).map_err(OpenError::io(&self.shared.root))?;
+        }
         Ok(log)
     }
 
@@ -112,6 +133,14 @@ impl DataDir {
 
     pub fn stats(&self) -> StatsSnapshot {
         self.shared.stats.snapshot()
+    }
+
+    /// With page-cache durability: asks for a sync of the logs whose `flush.ms` is over. To be called every half second or so; takes no time.
+    pub fn flush_due(&self) {
+        if self.shared.options.durability == Durability::PageCache {
+            let now = self.shared.options.clock.now_ms();
+            self.logs().iter().for_each(|log| log.flush_if_due(now));
+        }
     }
 
     /// Retention on every log, removal of what was deleted long enough ago, expiry of producers. To be called now and then (Kafka: every 5 min),

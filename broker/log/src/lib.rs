@@ -22,6 +22,7 @@ mod clock;
 mod commit_choice;
 mod config;
 mod data_dir;
+pub mod dump;
 mod error;
 mod leader_epochs;
 mod log;
@@ -39,8 +40,8 @@ mod stats;
 mod tests;
 
 pub use api::{
-    ActiveProducer, AppendAs, Appended, CleanerSnapshot, DiskSpace, LogListener, Origin, PartitionDir, ReadLimit,
-    ReadSlice, StatsSnapshot, TimestampOffset, TopicId,
+    AbortedTransaction, ActiveProducer, AppendAs, Appended, CleanerSnapshot, DiskSpace, LogListener, Origin,
+    PartitionDir, ReadLimit, ReadSlice, StatsSnapshot, TimestampOffset, TopicId,
 };
 pub use clock::{Clock, SystemClock};
 pub use config::{LogConfig, TimestampType};

@@ -9,6 +9,7 @@ mod recovery;
 mod retention;
 mod swap;
 mod time;
+mod transactions;
 mod truncate;
 
 pub(crate) use checkpoint::Prepared;
@@ -28,7 +29,7 @@ use std::{
     path::Path,
     sync::{
         Arc, OnceLock, Weak,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering},
     },
 };
 
@@ -53,8 +54,11 @@ pub struct Log {
     written_recovery_point: AtomicI64,
     /// Everything before it was compacted at least once.
     cleaned_to: AtomicI64,
-    /// Compaction failed: not again before the next start.
-    uncleanable: AtomicBool,
+    /// Some segment has an index of aborted transactions.
+    has_aborted: AtomicBool,
+    /// How often in a row compaction failed, and when (ms) it is tried again.
+    failed_compactions: AtomicU32,
+    compact_after: AtomicI64,
     /// Whether a checkpoint would say something new.
     touched: AtomicBool,
     /// Ascending; the last is the active one. Never empty.
@@ -83,8 +87,11 @@ struct State {
     new_partition: bool,
     /// In the committer's queue.
     queued: bool,
-    /// With page-cache durability: records since the last sync that flush.messages asked for.
+    /// With page-cache durability: records since the last sync that flush.messages or flush.ms asked for, and when (ms) the first of them came.
     unflushed: u64,
+    unflushed_since: i64,
+    /// Such a sync is asked for and not yet done: what was appended is not shown before.
+    flushing: bool,
     /// Counts truncations: a commit begun before one says nothing about what came after.
     truncations: u64,
     /// Blocks of the active segment reserved up to here.
@@ -233,13 +240,25 @@ impl Log {
         all
     }
 
-    /// Whether compaction of this log failed since the start.
+    /// Whether the latest compaction of this log failed.
     pub fn is_uncleanable(&self) -> bool {
-        self.uncleanable.load(Ordering::Acquire)
+        self.failed_compactions.load(Ordering::Acquire) > 0
     }
 
-    pub(crate) fn set_uncleanable(&self) {
-        self.uncleanable.store(true, Ordering::Release);
+    /// It is tried again after a time that doubles from half a minute to an hour; returns it in milliseconds.
+    pub(crate) fn compaction_failed(&self, now_ms: i64) -> i64 {
+        let before = self.failed_compactions.fetch_add(1, Ordering::AcqRel);
+        let wait = (30_000i64 << before.min(7)).min(3_600_000);
+        self.compact_after.store(now_ms.saturating_add(wait), Ordering::Release);
+        wait
+    }
+
+    pub(crate) fn compaction_succeeded(&self) {
+        self.failed_compactions.store(0, Ordering::Release);
+    }
+
+    pub(crate) fn may_be_compacted(&self, now_ms: i64) -> bool {
+        !self.is_uncleanable() || now_ms >= self.compact_after.load(Ordering::Acquire)
     }
 
     /// Waits for other maintenance of this log, and keeps it out until dropped.

@@ -81,6 +81,14 @@ impl Producer {
         self.batches.iter().rev().flatten().next().copied()
     }
 
+    fn last_batch(&self, durable: i64) -> LastBatch {
+        let mut remembered = self.batches.iter().rev().flatten().map(|range| range.last_offset).peekable();
+        if remembered.peek().is_none() {
+            return LastBatch::Marker(self.epoch);
+        }
+        remembered.find(|offset| *offset < durable).map_or(LastBatch::Unsettled, LastBatch::Data)
+    }
+
     /// Kafka's order of checks: duplicate, epoch, sequence.
     pub(crate) fn check(&self, batch: &BatchHeader) -> Result<Verdict, AppendError> {
         let (producer_id, epoch) = (batch.producer_id, batch.producer_epoch);
@@ -140,18 +148,23 @@ impl Producer {
     }
 }
 
-/// Where a producer's last batch is, which compaction keeps.
+/// Which of a producer's batches compaction keeps, whatever became of their records: what the next one is checked against, even after a crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct LastBatch {
-    /// Last offset of its last data batch; `None` if only a marker is known.
-    pub data: Option<i64>,
-    pub epoch: i16,
+pub(crate) enum LastBatch {
+    /// The data batch that ends here.
+    Data(i64),
+    /// Markers of this epoch: no data batch is known.
+    Marker(i16),
+    /// All of them: those remembered might be lost yet.
+    Unsettled,
 }
 
 /// All producers of a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Producers {
     by_id: HashMap<i64, Producer>,
+    /// Where the oldest open transaction begins.
+    first_open: Option<i64>,
 }
 
 impl Producers {
@@ -160,16 +173,31 @@ impl Producers {
     }
 
     pub(crate) fn set(&mut self, id: i64, producer: Producer) {
-        self.by_id.insert(id, producer);
+        let before = self.by_id.insert(id, producer).and_then(|old| old.transaction_start);
+        self.transaction_changed(before, producer.transaction_start);
+    }
+
+    fn transaction_changed(&mut self, before: Option<i64>, now: Option<i64>) {
+        if before == now {
+            return;
+        }
+        if before.is_some() && before == self.first_open {
+            self.first_open = self.by_id.values().filter_map(|producer| producer.transaction_start).min();
+        } else if let Some(now) = now {
+            self.first_open = Some(self.first_open.map_or(now, |first| first.min(now)));
+        }
     }
 
     /// Notes a batch found in the log.
     pub(crate) fn replay(&mut self, batch: &BatchHeader) {
         if batch.has_producer_id() {
             let producer = self.by_id.entry(batch.producer_id).or_default();
+            let before = producer.transaction_start;
             if batch.producer_epoch >= producer.epoch {
                 producer.appended(batch);
             }
+            let now = producer.transaction_start;
+            self.transaction_changed(before, now);
         }
     }
 
@@ -177,14 +205,14 @@ impl Producers {
         self.by_id.iter().map(|(id, producer)| (*id, producer))
     }
 
-    pub(crate) fn last_batches(&self) -> HashMap<i64, LastBatch> {
-        let last = |p: &Producer| LastBatch { data: p.last().map(|range| range.last_offset), epoch: p.epoch };
-        self.by_id.iter().map(|(id, producer)| (*id, last(producer))).collect()
+    /// `durable`: what is before it survives a crash.
+    pub(crate) fn last_batches(&self, durable: i64) -> HashMap<i64, LastBatch> {
+        self.by_id.iter().map(|(id, producer)| (*id, producer.last_batch(durable))).collect()
     }
 
     /// Where the oldest open transaction begins.
     pub(crate) fn first_open_transaction(&self) -> Option<i64> {
-        self.by_id.values().filter_map(|producer| producer.transaction_start).min()
+        self.first_open
     }
 
     pub(crate) fn len(&self) -> usize {

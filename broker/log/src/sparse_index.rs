@@ -16,6 +16,8 @@ pub(crate) trait Entry: Copy + PartialEq + std::fmt::Debug {
     fn encode(&self, to: &mut Vec<u8>);
     /// `from` has at least `BYTES` bytes; short input gives `None`.
     fn decode(from: &[u8]) -> Option<Self>;
+    /// All zeros, which is no entry: Apache Kafka preallocates indexes and cuts them when it closes them; a crash can leave some too.
+    fn is_blank(&self) -> bool;
 }
 
 /// The batch at `position` has `relative` (to the segment's base) as its last offset.
@@ -38,6 +40,10 @@ impl Entry for OffsetEntry {
         let (relative, rest) = from.split_first_chunk::<4>()?;
         let position = rest.first_chunk::<4>()?;
         Some(Self { relative: u32::from_be_bytes(*relative), position: u32::from_be_bytes(*position) })
+    }
+
+    fn is_blank(&self) -> bool {
+        self.relative == 0
     }
 }
 
@@ -62,18 +68,24 @@ impl Entry for TimeEntry {
         let relative = rest.first_chunk::<4>()?;
         Some(Self { timestamp: i64::from_be_bytes(*timestamp), relative: u32::from_be_bytes(*relative) })
     }
+
+    fn is_blank(&self) -> bool {
+        self.timestamp == 0 && self.relative == 0
+    }
 }
 
 /// One index of one segment.
 pub(crate) struct SparseIndex<E> {
     in_file: u64,
+    /// Behind them the file has a part of one.
+    torn: bool,
     buffer: Vec<E>,
     last: Option<E>,
 }
 
 impl<E: Entry> SparseIndex<E> {
     pub(crate) fn empty() -> Self {
-        Self { in_file: 0, buffer: Vec::new(), last: None }
+        Self { in_file: 0, torn: false, buffer: Vec::new(), last: None }
     }
 
     /// What the file of this segment holds; nothing if it is missing.
@@ -84,7 +96,8 @@ impl<E: Entry> SparseIndex<E> {
             Err(e) if e.kind() == io::ErrorKind::NotFound => 0,
             Err(e) => return Err(e),
         };
-        let mut index = Self { in_file: bytes / E::BYTES as u64, buffer: Vec::new(), last: None };
+        let (in_file, torn) = (bytes / E::BYTES as u64, bytes % E::BYTES as u64 > 0);
+        let mut index = Self { in_file, torn, buffer: Vec::new(), last: None };
         if index.in_file > 0 {
             index.last = Some(read_entry(&*disk.open(&path, false)?, index.in_file - 1)?);
         }
@@ -117,6 +130,11 @@ impl<E: Entry> SparseIndex<E> {
 
     pub(crate) fn last(&self) -> Option<E> {
         self.last
+    }
+
+    /// Its end is that of an entry.
+    pub(crate) fn is_whole(&self) -> bool {
+        !self.torn && !self.last.is_some_and(|last| last.is_blank())
     }
 
     pub(crate) fn push(&mut self, entry: E) {
@@ -173,10 +191,10 @@ impl<E: Entry> SparseIndex<E> {
     ) -> io::Result<()> {
         self.flush(disk, dir, base_offset)?;
         let path = names::segment_file(dir, base_offset, E::EXTENSION);
-        let (count, _) = self.count_in_file(disk, dir, base_offset, before)?;
+        let (count, _) = self.count_in_file(disk, dir, base_offset, |entry| !entry.is_blank() && before(entry))?;
         let file = disk.open(&path, true)?;
         file.set_len(count * E::BYTES as u64)?;
-        self.in_file = count;
+        (self.in_file, self.torn) = (count, false);
         self.last = match count.checked_sub(1) {
             Some(at) => Some(read_entry(&*file, at)?),
             None => None,

@@ -51,3 +51,23 @@ impl Stats {
         }
     }
 }
+
+impl StatsSnapshot {
+    /// Of several data directories together: sums, and of what is largest, latest or a share, the largest.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        Self {
+            commits: self.commits + other.commits,
+            commits_by_syncfs: self.commits_by_syncfs + other.commits_by_syncfs,
+            committed_partitions: self.committed_partitions + other.committed_partitions,
+            commit_time_sum: self.commit_time_sum + other.commit_time_sum,
+            commit_time_max: self.commit_time_max.max(other.commit_time_max),
+            failed_syncs: self.failed_syncs + other.failed_syncs,
+            appended_batches: self.appended_batches + other.appended_batches,
+            appended_bytes: self.appended_bytes + other.appended_bytes,
+            fenced_partitions: self.fenced_partitions + other.fenced_partitions,
+            recovery_points_written: self.recovery_points_written + other.recovery_points_written,
+            cleaner: self.cleaner.and(&other.cleaner),
+        }
+    }
+}

@@ -1,13 +1,13 @@
 //! AlterConfigs (33): replaces all settings of a resource; what is not named goes back to its default. Versions 0-2.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use logmill_protocol::messages::alter_configs::{
     AlterConfigsRequest, AlterConfigsResourceResponse, AlterConfigsResponse,
 };
 
 use super::{
-    config_resource::{self, Alteration},
+    config_resource::{self, Alteration, Resource},
     request::{Outcome, Refused, Request},
 };
 use crate::{
@@ -17,24 +17,19 @@ use crate::{
 
 pub(crate) async fn handle(broker: &Arc<Broker>, request: Request) -> Result<Outcome, Refused> {
     let decoded: AlterConfigsRequest<'_> = request.decode()?;
-    let counts = config_resource::count(decoded.resources.iter().map(|r| (r.resource_type, r.resource_name)));
-    let mut responses = Vec::with_capacity(decoded.resources.len());
-    for resource in &decoded.resources {
-        let (kind, name) = (resource.resource_type, resource.resource_name);
-        let done = if counts.get(&(kind, name)).is_some_and(|count| *count > 1) {
-            Err(config_resource::named_twice())
-        } else {
-            let set = |name, value| Edit { name, operation: Operation::Set, value };
-            let edits = resource.configs.iter().map(|config| set(config.name, config.value)).collect();
-            config_resource::alter(broker, kind, name, Alteration::Replace(edits), decoded.validate_only).await
-        };
-        let (error_code, message) = done.err().unzip();
-        responses.push(AlterConfigsResourceResponse {
-            error_code: error_code.unwrap_or_default(),
-            error_message: message.map(Cow::Owned),
-            resource_type: kind,
-            resource_name: Cow::Borrowed(name),
-        });
-    }
+    let set = |name, value| Edit { name, operation: Operation::Set, value };
+    let resources = decoded.resources.iter().map(|resource| Resource {
+        kind: resource.resource_type,
+        name: resource.resource_name,
+        alteration: Ok(Alteration::Replace(resource.configs.iter().map(|c| set(c.name, c.value)).collect())),
+    });
+    let altered = config_resource::alter_all(broker, resources.collect(), decoded.validate_only).await;
+    let responses = altered.into_iter().map(|altered| AlterConfigsResourceResponse {
+        error_code: altered.error_code,
+        error_message: altered.error_message,
+        resource_type: altered.kind,
+        resource_name: altered.name,
+    });
+    let responses = responses.collect();
     request.reply(&AlterConfigsResponse { responses, ..Default::default() })
 }

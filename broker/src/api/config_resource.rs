@@ -1,6 +1,6 @@
 //! What settings belong to: Kafka's resource types, and the alteration of one resource, which AlterConfigs and IncrementalAlterConfigs share.
 
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap};
 
 use logmill_protocol::ErrorCode;
 
@@ -33,21 +33,53 @@ impl<'a> Alteration<'a> {
     }
 }
 
-/// How often each resource is named; more than once is an error for each of them.
-pub(crate) fn count<'a>(resources: impl Iterator<Item = (i8, &'a str)>) -> HashMap<(i8, &'a str), usize> {
-    let mut counts = HashMap::new();
-    for resource in resources {
-        *counts.entry(resource).or_default() += 1;
-    }
-    counts
+/// One resource of a request, with what is to be done to it.
+pub(crate) struct Resource<'a> {
+    pub(crate) kind: i8,
+    pub(crate) name: &'a str,
+    pub(crate) alteration: Result<Alteration<'a>, Refusing>,
 }
 
-pub(crate) fn named_twice() -> Refusing {
-    (ErrorCode::InvalidRequest, "Each resource must appear at most once.".to_owned())
+/// The answer for one resource.
+pub(crate) struct Altered<'a> {
+    pub(crate) error_code: ErrorCode,
+    pub(crate) error_message: Option<Cow<'a, str>>,
+    pub(crate) kind: i8,
+    pub(crate) name: Cow<'a, str>,
+}
+
+/// Alters each resource by itself; one that is named more than once is an error each time.
+pub(crate) async fn alter_all<'a>(
+    broker: &Broker,
+    resources: Vec<Resource<'a>>,
+    validate_only: bool,
+) -> Vec<Altered<'a>> {
+    let mut counts: HashMap<(i8, &str), usize> = HashMap::new();
+    for resource in &resources {
+        *counts.entry((resource.kind, resource.name)).or_default() += 1;
+    }
+    let mut altered = Vec::with_capacity(resources.len());
+    for Resource { kind, name, alteration } in resources {
+        let done = match alteration {
+            _ if counts.get(&(kind, name)).is_some_and(|count| *count > 1) => {
+                Err((ErrorCode::InvalidRequest, "Each resource must appear at most once.".to_owned()))
+            }
+            Ok(alteration) => alter(broker, kind, name, alteration, validate_only).await,
+            Err(refusing) => Err(refusing),
+        };
+        let (error_code, message) = done.err().unzip();
+        altered.push(Altered {
+            error_code: error_code.unwrap_or_default(),
+            error_message: message.map(Cow::Owned),
+            kind,
+            name: Cow::Borrowed(name),
+        });
+    }
+    altered
 }
 
 /// Alters the settings of one resource, or only says whether that could be done.
-pub(crate) async fn alter(
+async fn alter(
     broker: &Broker,
     kind: i8,
     name: &str,

@@ -1,4 +1,4 @@
-//! DescribeLogDirs (35): the data directory, its partitions with their sizes, and the room on its file system. Versions 0-4.
+//! DescribeLogDirs (35): the data directories, their partitions with their sizes, and the room on their file systems. Versions 0-4.
 
 use std::{
     borrow::Cow,
@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use logmill_log::DataDir;
 use logmill_protocol::{
     ErrorCode,
     messages::describe_log_dirs::{
@@ -28,11 +29,11 @@ pub(crate) async fn handle(broker: &Arc<Broker>, request: Request) -> Result<Out
     };
     let measured = tokio::task::spawn_blocking({
         let broker = broker.clone();
-        move || describe(&broker, wanted)
+        move || broker.partitions.data_dirs().iter().map(|dir| describe(&broker, dir, &wanted)).collect::<Vec<_>>()
     });
     let mut response = DescribeLogDirsResponse::default();
     match measured.await {
-        Ok(result) => response.results.push(result),
+        Ok(results) => response.results = results,
         Err(_) => response.error_code = ErrorCode::UnknownServerError,
     }
     request.reply(&response)
@@ -51,8 +52,7 @@ fn asked<'a>(image: &Image, topics: impl Iterator<Item = (&'a str, &'a [i32])>) 
 }
 
 /// Asks the disk.
-fn describe(broker: &Broker, wanted: Wanted) -> DescribeLogDirsResult<'static> {
-    let data_dir = broker.partitions.data_dir();
+fn describe(broker: &Broker, data_dir: &Arc<DataDir>, wanted: &Wanted) -> DescribeLogDirsResult<'static> {
     let path = std::path::absolute(data_dir.path()).unwrap_or_else(|_| data_dir.path().to_owned());
     let mut result = DescribeLogDirsResult { log_dir: Cow::Owned(path.display().to_string()), ..Default::default() };
     match data_dir.space() {
@@ -67,20 +67,37 @@ fn describe(broker: &Broker, wanted: Wanted) -> DescribeLogDirsResult<'static> {
         }
     }
     for (name, partitions) in wanted {
-        let one = |partition_index| DescribeLogDirsPartition {
+        let one = |partition_index: i32| DescribeLogDirsPartition {
             partition_index,
-            partition_size: size(broker, &name, partition_index),
+            partition_size: size(broker, data_dir, name, partition_index),
             ..Default::default()
         };
-        let partitions = partitions.into_iter().map(one).collect();
+        let here = partitions.iter().copied().filter(|index| is_in(broker, data_dir, name, *index));
+        let partitions: Vec<_> = here.map(one).collect();
+        if partitions.is_empty() {
+            continue;
+        }
         result.topics.push(DescribeLogDirsTopic { name: Cow::Owned(name.to_string()), partitions });
     }
     result
 }
 
-/// Bytes of its segments. A partition that was never used has none.
-fn size(broker: &Broker, topic: &str, partition: i32) -> i64 {
-    let partition = broker.partitions.get(topic, partition).ok();
-    let bytes = partition.and_then(|partition| partition.opened().map(|log| log.size_bytes())).unwrap_or(0);
+/// A partition that was never used is in none yet: it is told of the first.
+fn is_in(broker: &Broker, data_dir: &Arc<DataDir>, topic: &str, partition: i32) -> bool {
+    let data_dirs = broker.partitions.data_dirs();
+    let has_it = data_dirs.of(topic, partition).or_else(|| data_dirs.iter().next());
+    has_it.is_some_and(|dir| Arc::ptr_eq(dir, data_dir))
+}
+
+/// Bytes of its segments, whether its log is open or not. A partition that was never used has none.
+fn size(broker: &Broker, data_dir: &DataDir, topic: &str, partition: i32) -> i64 {
+    let open = broker.partitions.get(topic, partition).ok().and_then(|partition| partition.opened().cloned());
+    let bytes = match open {
+        Some(log) => log.size_bytes(),
+        None => data_dir.size_of(topic, partition).unwrap_or_else(|error| {
+            tracing::warn!(topic, partition, %error, "the partition's directory cannot be read");
+            0
+        }),
+    };
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }

@@ -69,7 +69,7 @@ fn describe(
             DescribeTopicPartitionsResponsePartition {
                 partition_index,
                 leader_id,
-                leader_epoch: 0,
+                leader_epoch: broker.partitions.leader_epoch(&topic.name, partition_index),
                 replica_nodes: vec![leader_id],
                 isr_nodes: vec![leader_id],
                 eligible_leader_replicas: Some(Vec::new()),

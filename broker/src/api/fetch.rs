@@ -11,7 +11,10 @@ use logmill_log::{ReadLimit, ReadSlice};
 use logmill_protocol::{
     ErrorCode, Uuid,
     codec::RecordsOut,
-    messages::fetch::{FetchPartition, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData},
+    compression::Compression,
+    messages::fetch::{
+        AbortedTransaction, FetchPartition, FetchRequest, FetchResponse, FetchableTopicResponse, PartitionData,
+    },
 };
 use tokio::{
     sync::Notify,
@@ -42,8 +45,11 @@ struct Wanted {
 struct Found {
     error: ErrorCode,
     high_watermark: i64,
+    last_stable_offset: i64,
     log_start_offset: i64,
     slice: Option<ReadSlice>,
+    /// With records in the slice; only for who reads committed records alone.
+    aborted: Vec<logmill_log::AbortedTransaction>,
     /// Instead of the slice, for old versions.
     converted: Option<Vec<u8>>,
 }
@@ -60,16 +66,17 @@ pub(crate) async fn handle(broker: &Arc<Broker>, request: Request) -> Result<Out
     let deadline = broker.clock.monotonic() + wait;
     let min_bytes = u64::try_from(decoded.min_bytes).unwrap_or(0);
     let max_bytes = u64::try_from(decoded.max_bytes.min(MAX_RESPONSE_BYTES)).unwrap_or(0);
+    let read_committed = decoded.isolation_level == 1;
     let mut found = loop {
         let wake = Arc::new(Notify::new());
         // Registered before looking, so that nothing is missed in between.
         let _registrations: Vec<_> = if wait.is_zero() { Vec::new() } else { register(&wanted, &wake) };
-        let (found, bytes, any_error) = look(&wanted, max_bytes);
+        let (found, bytes, any_error) = look(&wanted, max_bytes, read_committed);
         if bytes >= min_bytes || any_error || wait.is_zero() || wanted.is_empty() {
             break found;
         }
         if !woken(broker, &wake, deadline).await {
-            break look(&wanted, max_bytes).0;
+            break look(&wanted, max_bytes, read_committed).0;
         }
     };
     if let Some(magic) = down_convert::magic_of(request.version) {
@@ -79,7 +86,7 @@ pub(crate) async fn handle(broker: &Arc<Broker>, request: Request) -> Result<Out
     }
     let answers: Vec<_> = found.iter().map(Found::answer).collect();
     let told = broker.fetch_sessions.finish(&plan, &answers);
-    respond(&request, plan.session_id, wanted, found, &told, decoded.isolation_level == 1)
+    respond(&request, plan.session_id, wanted, found, &told, read_committed)
 }
 
 fn new_session_id() -> i32 {
@@ -90,7 +97,15 @@ fn new_session_id() -> i32 {
 
 impl Found {
     fn failed(error: ErrorCode) -> Self {
-        Self { error, high_watermark: -1, log_start_offset: -1, slice: None, converted: None }
+        Self {
+            error,
+            high_watermark: -1,
+            last_stable_offset: -1,
+            log_start_offset: -1,
+            slice: None,
+            aborted: Vec::new(),
+            converted: None,
+        }
     }
 
     fn answer(&self) -> Answer {
@@ -140,6 +155,7 @@ async fn resolve(broker: &Broker, plan: &Plan, version: i16) -> Vec<Wanted> {
             broker.partitions.get(&key.topic, key.partition)
         };
         let partition = match partition {
+            Ok(partition) if zstd_too_early(&partition, version) => Err(PartitionError::UnsupportedCompression),
             Ok(partition) => partition.log().await.map(|_| ()).map(|()| partition),
             Err(error) => Err(error),
         };
@@ -159,11 +175,11 @@ fn register(wanted: &[Wanted], wake: &Arc<Notify>) -> Vec<crate::partition::wait
 }
 
 /// Everything that can be read now, its bytes, and whether a partition has an error.
-fn look(wanted: &[Wanted], max_bytes: u64) -> (Vec<Found>, u64, bool) {
+fn look(wanted: &[Wanted], max_bytes: u64, read_committed: bool) -> (Vec<Found>, u64, bool) {
     let (mut all, mut bytes, mut any_error) = (Vec::new(), 0, false);
     for wanted in wanted {
         let left = max_bytes.saturating_sub(bytes);
-        let found = look_at(wanted, left, bytes == 0);
+        let found = look_at(wanted, left, bytes == 0, read_committed);
         any_error |= !found.error.is_none();
         bytes += found.slice.as_ref().map_or(0, |slice| slice.len);
         all.push(found);
@@ -171,7 +187,12 @@ fn look(wanted: &[Wanted], max_bytes: u64) -> (Vec<Found>, u64, bool) {
     (all, bytes, any_error)
 }
 
-fn look_at(wanted: &Wanted, left: u64, first: bool) -> Found {
+/// As Apache Kafka, by the topic's setting: what is stored is not looked at.
+fn zstd_too_early(partition: &Partition, version: i16) -> bool {
+    version < 10 && partition.config().compression.is_some_and(|(codec, _)| codec == Compression::Zstd)
+}
+
+fn look_at(wanted: &Wanted, left: u64, first: bool, read_committed: bool) -> Found {
     let failed = Found::failed;
     let partition = match &wanted.partition {
         Ok(partition) => partition,
@@ -179,18 +200,27 @@ fn look_at(wanted: &Wanted, left: u64, first: bool) -> Found {
     };
     let Some(log) = partition.opened() else { return failed(ErrorCode::KafkaStorageError) };
     let asked = &wanted.request;
-    match asked.current_leader_epoch {
-        epoch if epoch > partition.leader_epoch() => return failed(ErrorCode::UnknownLeaderEpoch),
-        epoch if epoch >= 0 && epoch < partition.leader_epoch() => return failed(ErrorCode::FencedLeaderEpoch),
-        _ => {}
+    if let Err(error) = partition.check_leader_epoch(asked.current_leader_epoch) {
+        return failed(error);
     }
     let max = left.min(u64::try_from(asked.partition_max_bytes).unwrap_or(0));
     // Taken before reading: a response never shows less of the log than its high watermark lets expect.
     let high_watermark = log.high_watermark();
-    match log.read(asked.fetch_offset, max, ReadLimit::HighWatermark, first) {
-        Ok(slice) => {
-            let log_start_offset = log.log_start_offset();
-            Found { error: ErrorCode::None, high_watermark, log_start_offset, slice, converted: None }
+    let (limit, last_stable_offset) = if read_committed {
+        (ReadLimit::LastStable, log.last_stable_offset().min(high_watermark))
+    } else {
+        (ReadLimit::HighWatermark, high_watermark)
+    };
+    let read = log.read(asked.fetch_offset, max, limit, first).and_then(|slice| match slice {
+        Some(slice) if read_committed => {
+            log.aborted_transactions(slice.base_offset).map(|aborted| (Some(slice), aborted))
+        }
+        slice => Ok((slice, Vec::new())),
+    });
+    match read {
+        Ok((slice, aborted)) => {
+            let (error, log_start_offset) = (ErrorCode::None, log.log_start_offset());
+            Found { error, high_watermark, last_stable_offset, log_start_offset, slice, aborted, converted: None }
         }
         Err(error) => {
             let error = PartitionError::from(error);
@@ -200,6 +230,10 @@ fn look_at(wanted: &Wanted, left: u64, first: bool) -> Found {
             failed(error.code())
         }
     }
+}
+
+fn aborted(one: &logmill_log::AbortedTransaction) -> AbortedTransaction {
+    AbortedTransaction { producer_id: one.producer_id, first_offset: one.first_offset }
 }
 
 /// `told`: which partitions the answer names.
@@ -233,9 +267,9 @@ fn respond(
             partition_index: wanted.request.partition,
             error_code: found.error,
             high_watermark: found.high_watermark,
-            last_stable_offset: found.high_watermark,
+            last_stable_offset: found.last_stable_offset,
             log_start_offset: found.log_start_offset,
-            aborted_transactions: read_committed.then(Vec::new),
+            aborted_transactions: read_committed.then(|| found.aborted.iter().map(aborted).collect()),
             records,
             ..Default::default()
         };

@@ -1,7 +1,7 @@
 //! IncrementalAlterConfigs (44): sets, deletes, appends to or subtracts from single settings (KIP-339). Versions 0-1. All edits of a
 //! resource are made or none.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use logmill_protocol::{
     ErrorCode,
@@ -12,7 +12,7 @@ use logmill_protocol::{
 };
 
 use super::{
-    config_resource::{self, Alteration, Refusing},
+    config_resource::{self, Alteration, Refusing, Resource},
     request::{Outcome, Refused, Request},
 };
 use crate::{
@@ -22,28 +22,19 @@ use crate::{
 
 pub(crate) async fn handle(broker: &Arc<Broker>, request: Request) -> Result<Outcome, Refused> {
     let decoded: IncrementalAlterConfigsRequest<'_> = request.decode()?;
-    let counts = config_resource::count(decoded.resources.iter().map(|r| (r.resource_type, r.resource_name)));
-    let mut responses = Vec::with_capacity(decoded.resources.len());
-    for resource in &decoded.resources {
-        let (kind, name) = (resource.resource_type, resource.resource_name);
-        let done = if counts.get(&(kind, name)).is_some_and(|count| *count > 1) {
-            Err(config_resource::named_twice())
-        } else {
-            match edits(resource) {
-                Ok(edits) => {
-                    config_resource::alter(broker, kind, name, Alteration::Edit(edits), decoded.validate_only).await
-                }
-                Err(refusing) => Err(refusing),
-            }
-        };
-        let (error_code, message) = done.err().unzip();
-        responses.push(AlterConfigsResourceResponse {
-            error_code: error_code.unwrap_or_default(),
-            error_message: message.map(Cow::Owned),
-            resource_type: kind,
-            resource_name: Cow::Borrowed(name),
-        });
-    }
+    let resources = decoded.resources.iter().map(|resource| Resource {
+        kind: resource.resource_type,
+        name: resource.resource_name,
+        alteration: edits(resource).map(Alteration::Edit),
+    });
+    let altered = config_resource::alter_all(broker, resources.collect(), decoded.validate_only).await;
+    let responses = altered.into_iter().map(|altered| AlterConfigsResourceResponse {
+        error_code: altered.error_code,
+        error_message: altered.error_message,
+        resource_type: altered.kind,
+        resource_name: altered.name,
+    });
+    let responses = responses.collect();
     request.reply(&IncrementalAlterConfigsResponse { responses, ..Default::default() })
 }
 

@@ -1,6 +1,6 @@
 //! ListOffsets (2): a partition's start, its end, or the offset at a time.
 //!
-//! Versions 0-11. Version 0 returns a list of offsets. Without tiered storage the local start (-4) is the start, and nothing is in the
+//! Versions 0-11. Version 0 returns a list of offsets: where segments begin, newest first, that were last written at the time or before. Without tiered storage the local start (-4) is the start, and nothing is in the
 //! remote tier (-5, -6).
 
 use std::{borrow::Cow, sync::Arc};
@@ -39,27 +39,23 @@ pub(crate) async fn handle(broker: &Arc<Broker>, request: Request) -> Result<Out
     for topic in &decoded.topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for asked in &topic.partitions {
-            let found = match broker.partitions.get(topic.name, asked.partition_index) {
-                Ok(partition) => find(partition, asked).await,
-                Err(error) => Err(error.code()),
-            };
-            partitions.push(answer(asked, found, request.version));
+            let partition = broker.partitions.get(topic.name, asked.partition_index).map_err(|error| error.code());
+            partitions.push(match partition {
+                Err(error) => answer(asked, Err(error)),
+                Ok(partition) if request.version == 0 => old_answer(asked, before(partition, asked).await),
+                Ok(partition) => answer(asked, find(partition, asked, decoded.isolation_level == 1).await),
+            });
         }
         topics.push(ListOffsetsTopicResponse { name: Cow::Borrowed(topic.name), partitions });
     }
     request.reply(&ListOffsetsResponse { topics, ..Default::default() })
 }
 
-fn answer(
-    asked: &ListOffsetsPartition,
-    found: Result<Option<At>, ErrorCode>,
-    version: i16,
-) -> ListOffsetsPartitionResponse {
+fn answer(asked: &ListOffsetsPartition, found: Result<Option<At>, ErrorCode>) -> ListOffsetsPartitionResponse {
     let mut response = ListOffsetsPartitionResponse { partition_index: asked.partition_index, ..Default::default() };
     match found {
         Err(error_code) => response.error_code = error_code,
         Ok(None) => {}
-        Ok(Some(at)) if version == 0 => response.old_style_offsets = vec![at.offset],
         Ok(Some(at)) => {
             response.timestamp = at.timestamp;
             response.offset = at.offset;
@@ -69,23 +65,56 @@ fn answer(
     response
 }
 
-async fn find(partition: Arc<Partition>, asked: &ListOffsetsPartition) -> Result<Option<At>, ErrorCode> {
-    let epoch = partition.leader_epoch();
-    partition.check_leader_epoch(asked.current_leader_epoch)?;
+async fn find(
+    partition: Arc<Partition>,
+    asked: &ListOffsetsPartition,
+    read_committed: bool,
+) -> Result<Option<At>, ErrorCode> {
     let log = partition.log().await.map_err(|error| error.code())?;
+    partition.check_leader_epoch(asked.current_leader_epoch)?;
+    let epoch = partition.leader_epoch();
     let at = |offset: i64| Ok(Some(At { timestamp: -1, offset, epoch }));
+    let end = if read_committed { log.last_stable_offset() } else { log.high_watermark() };
     match asked.timestamp {
-        LATEST => at(log.high_watermark()),
+        LATEST => at(end),
         EARLIEST | EARLIEST_LOCAL => at(log.log_start_offset()),
         LATEST_TIERED | EARLIEST_PENDING_UPLOAD => Ok(None),
         time if time == MAX_TIMESTAMP || time >= 0 => {
             let log = log.clone();
             // Reads the disk.
             let found = tokio::task::spawn_blocking(move || by_time(&log, time)).await;
-            found.map_err(|_| ErrorCode::UnknownServerError)?.map_err(|error| error.code())
+            let found = found.map_err(|_| ErrorCode::UnknownServerError)?.map_err(|error| error.code())?;
+            Ok(found.filter(|found| found.offset < end))
         }
         _ => Err(ErrorCode::UnsupportedVersion),
     }
+}
+
+fn old_answer(asked: &ListOffsetsPartition, found: Result<Vec<i64>, ErrorCode>) -> ListOffsetsPartitionResponse {
+    let mut response = ListOffsetsPartitionResponse { partition_index: asked.partition_index, ..Default::default() };
+    match found {
+        Ok(offsets) => response.old_style_offsets = offsets,
+        Err(error_code) => response.error_code = error_code,
+    }
+    response
+}
+
+async fn before(partition: Arc<Partition>, asked: &ListOffsetsPartition) -> Result<Vec<i64>, ErrorCode> {
+    let log = partition.log().await.map_err(|error| error.code())?.clone();
+    let (time, max) = (asked.timestamp, usize::try_from(asked.max_num_offsets).unwrap_or(0));
+    if time < EARLIEST {
+        return Err(ErrorCode::UnsupportedVersion);
+    }
+    // Reads the disk.
+    let found = tokio::task::spawn_blocking(move || match time {
+        EARLIEST => Ok(vec![log.log_start_offset()]),
+        LATEST => log.starts_before(i64::MAX),
+        time => log.starts_before(time),
+    });
+    let mut offsets =
+        found.await.map_err(|_| ErrorCode::UnknownServerError)?.map_err(PartitionError::from).map_err(|e| e.code())?;
+    offsets.truncate(max);
+    Ok(offsets)
 }
 
 fn by_time(log: &Log, time: i64) -> Result<Option<At>, PartitionError> {

@@ -107,7 +107,7 @@ fn describe(broker: &Broker, topic: &Topic) -> MetadataResponseTopic<'static> {
             MetadataResponsePartition {
                 partition_index,
                 leader_id,
-                leader_epoch: 0,
+                leader_epoch: broker.partitions.leader_epoch(&topic.name, partition_index),
                 replica_nodes: vec![leader_id],
                 isr_nodes: vec![leader_id],
                 ..Default::default()

@@ -40,8 +40,8 @@ async fn end_of_epoch(
     asked: &OffsetForLeaderPartition,
 ) -> Result<Option<(i32, i64)>, ErrorCode> {
     let partition = broker.partitions.get(topic, asked.partition).map_err(|error| error.code())?;
-    partition.check_leader_epoch(asked.current_leader_epoch)?;
     let log = partition.log().await.map_err(|error| error.code())?;
+    partition.check_leader_epoch(asked.current_leader_epoch)?;
     // The current one may not have written anything yet.
     Ok(if asked.leader_epoch == partition.leader_epoch() {
         Some((asked.leader_epoch, log.log_end_offset()))

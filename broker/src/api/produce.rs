@@ -135,6 +135,7 @@ async fn append(
         topic: &topic.name,
         partition: index,
         config: &config,
+        now_ms: broker.clock.now_ms(),
         max_decompressed: broker.settings.max_decompressed,
     };
     let records = range.and_then(|range| request.frame.get_mut(range)).unwrap_or_default();

@@ -61,8 +61,8 @@ impl OffsetsStore {
 
     /// Partitions that have something to load.
     pub(super) fn found(&self) -> Vec<i32> {
-        let found = self.partitions.data_dir().found();
-        let of_topic = found.iter().filter(|dir| dir.topic == OFFSETS_TOPIC).map(|dir| dir.partition);
+        let found = self.partitions.data_dirs().found();
+        let of_topic = found.filter(|dir| dir.topic == OFFSETS_TOPIC).map(|dir| dir.partition);
         of_topic.filter(|index| self.partitions.get(OFFSETS_TOPIC, *index).is_ok()).collect()
     }
 

@@ -93,6 +93,7 @@ impl Defaults {
         LogConfig {
             segment_bytes: size(long("segment.bytes")).min(i32::MAX as u32),
             segment_ms: long("segment.ms").min(roll_ms),
+            segment_jitter_ms: long("segment.jitter.ms"),
             retention_ms: if deletes {
                 limit(long("retention.ms")).and_then(|ms| i64::try_from(ms).ok())
             } else {
@@ -115,6 +116,7 @@ impl Defaults {
             max_compaction_lag_ms: long("max.compaction.lag.ms"),
             delete_retention_ms: long("delete.retention.ms"),
             preallocate: text("preallocate") == "true",
+            flush_ms: long("flush.ms"),
             flush_messages: u64::try_from(long("flush.messages")).unwrap_or(u64::MAX),
             compression: match text("compression.type") {
                 "uncompressed" => Some((Compression::None, None)),
@@ -210,7 +212,10 @@ mod tests {
             ("compression.gzip.level", "9"),
             ("preallocate", "true"),
             ("min.insync.replicas", "2"),
+            ("flush.ms", "8"),
+            ("segment.jitter.ms", "9"),
         ]));
+        assert_eq!((config.flush_ms, config.segment_jitter_ms), (8, 9));
         assert!(config.compact && config.preallocate);
         assert_eq!((config.segment_ms, config.max_compaction_lag_ms, config.delete_retention_ms), (5000, 5000, 7));
         assert_eq!((config.min_cleanable_dirty_ratio, config.min_insync_replicas), (0.1, 2));

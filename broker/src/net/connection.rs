@@ -63,6 +63,10 @@ pub(super) async fn serve(broker: Arc<Broker>, stream: TcpStream, connection: Ar
             broker.metrics.refused.with_label_values(&[refused.reason()]).inc();
             tracing::warn!(%peer, %end, "connection closed");
         }
+        End::Write(error) if error.kind() == std::io::ErrorKind::TimedOut => {
+            broker.metrics.refused.with_label_values(&["slow_reader"]).inc();
+            tracing::warn!(%peer, %end, "connection closed");
+        }
         End::Write(_) => tracing::debug!(%peer, %end, "connection closed"),
     }
 }
@@ -106,7 +110,7 @@ async fn read(
 }
 
 async fn write_all(broker: &Broker, output: &OwnedWriteHalf, mut queued: mpsc::Receiver<Queued>) -> Result<(), End> {
-    let patience = broker.settings.config.limits.idle_timeout;
+    let patience = broker.settings.config.limits.slow_reader_timeout;
     while let Some(next) = queued.recv().await {
         let response = match next {
             Queued::Now(response) => response,

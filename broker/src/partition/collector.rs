@@ -1,4 +1,4 @@
-//! What the data directory counts, read when the metrics are scraped.
+//! What the data directories count, read when the metrics are scraped.
 
 mod cleaner;
 
@@ -7,19 +7,20 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use logmill_log::DataDir;
 use prometheus::{
     Gauge, IntCounter, IntGauge, IntGaugeVec, Opts, Registry,
     core::{Collector, Desc},
     proto::MetricFamily,
 };
 
+use super::data_dirs::DataDirs;
+
 /// Topics whose size is told one by one; the largest first.
 const MAX_TOPICS: usize = 100;
 
 struct LogCollector {
     /// Weak: the registry may outlive the broker, which must be able to let go of its files.
-    data_dir: Weak<DataDir>,
+    data_dirs: Weak<DataDirs>,
     commits: IntCounter,
     committed_partitions: IntCounter,
     commit_seconds: prometheus::Counter,
@@ -30,11 +31,11 @@ struct LogCollector {
     log_bytes: IntGaugeVec,
 }
 
-/// Registers the metrics of a data directory.
-pub(crate) fn register(registry: &Registry, data_dir: &Arc<DataDir>) -> Result<(), prometheus::Error> {
-    registry.register(Box::new(cleaner::CleanerCollector::new(data_dir)?))?;
+/// Registers the metrics of the data directories.
+pub(crate) fn register(registry: &Registry, data_dirs: &Arc<DataDirs>) -> Result<(), prometheus::Error> {
+    registry.register(Box::new(cleaner::CleanerCollector::new(data_dirs)?))?;
     registry.register(Box::new(LogCollector {
-        data_dir: Arc::downgrade(data_dir),
+        data_dirs: Arc::downgrade(data_dirs),
         commits: IntCounter::new("logmill_broker_commits_total", "Group commits: syncs of all that was dirty")?,
         committed_partitions: IntCounter::new(
             "logmill_broker_committed_partitions_total",
@@ -72,8 +73,8 @@ impl LogCollector {
         ]
     }
 
-    fn refresh(&self, data_dir: &DataDir) {
-        let stats = data_dir.stats();
+    fn refresh(&self, data_dirs: &DataDirs) {
+        let stats = data_dirs.stats();
         let set = |counter: &IntCounter, value: u64| {
             counter.reset();
             counter.inc_by(value);
@@ -85,7 +86,7 @@ impl LogCollector {
         self.commit_seconds.inc_by(stats.commit_time_sum.as_secs_f64());
         self.commit_seconds_max.set(stats.commit_time_max.as_secs_f64());
         self.fenced_partitions.set(i64::try_from(stats.fenced_partitions).unwrap_or(i64::MAX));
-        let logs = data_dir.logs();
+        let logs = data_dirs.logs();
         self.partitions.set(i64::try_from(logs.len()).unwrap_or(i64::MAX));
         let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
         for log in &logs {
@@ -106,8 +107,8 @@ impl Collector for LogCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let Some(data_dir) = self.data_dir.upgrade() else { return Vec::new() };
-        self.refresh(&data_dir);
+        let Some(data_dirs) = self.data_dirs.upgrade() else { return Vec::new() };
+        self.refresh(&data_dirs);
         self.all().into_iter().flat_map(Collector::collect).collect()
     }
 }

@@ -17,6 +17,8 @@ pub(crate) enum PartitionError {
     TimedOut,
     #[error("a sync of the disk failed; what is past offset {durable_end} is not acknowledged")]
     Fenced { durable_end: i64 },
+    #[error("the topic's compression.type is zstd, which requests of this version do not know")]
+    UnsupportedCompression,
     #[error(transparent)]
     Batch(#[from] BatchError),
     #[error(transparent)]
@@ -39,6 +41,7 @@ impl PartitionError {
             Self::UnknownTopicId => ErrorCode::UnknownTopicId,
             Self::TimedOut => ErrorCode::RequestTimedOut,
             Self::Fenced { .. } | Self::Open(_) => ErrorCode::KafkaStorageError,
+            Self::UnsupportedCompression => ErrorCode::UnsupportedCompressionType,
             Self::Batch(error) => error.error_code(),
             Self::Append(error) => append_code(error),
             Self::Read(error) => match error {

@@ -1,7 +1,7 @@
 //! What a producer's records go through before they are appended: message sets become batches, a compacted topic's records must have keys, and batches
 //! are compressed as the topic says. Most pass as they came, without a look at their records.
 
-use logmill_log::LogConfig;
+use logmill_log::{LogConfig, TimestampType};
 use logmill_protocol::{
     ErrorCode,
     records::{Batch, BatchError, BatchHeader, ProduceLimits, check_produce, is_message_set, up_convert, without_key},
@@ -14,6 +14,7 @@ pub(crate) struct Rules<'a> {
     pub(crate) topic: &'a str,
     pub(crate) partition: i32,
     pub(crate) config: &'a LogConfig,
+    pub(crate) now_ms: i64,
     /// What a batch may decompress to, where it is decompressed.
     pub(crate) max_decompressed: usize,
 }
@@ -67,15 +68,38 @@ fn inspect(records: &[u8], rules: &Rules<'_>) -> Result<Incoming, Rejected> {
     let batch = check_produce(records, limits)?;
     let header = batch.header;
     let wanted = config.compression.filter(|(codec, _)| header.attributes.compression() != Ok(*codec));
-    if !config.compact && wanted.is_none() {
+    // The newest time stands in the header, the oldest does not.
+    let oldest = config.timestamp_before_max_ms.filter(|_| config.timestamp_type == TimestampType::CreateTime);
+    if !config.compact && wanted.is_none() && oldest.is_none() {
         return Ok(Incoming { header, replaced: None });
     }
     let data = batch.decompress(rules.max_decompressed)?;
+    if let Some(max_ms) = oldest {
+        check_times(&batch, &data, rules.now_ms.saturating_sub(max_ms), rules)?;
+    }
     if config.compact {
         check_keys(&batch, &data, rules)?;
     }
     let replaced = wanted.map(|(codec, level)| batch.recompress(&data, codec, level)).transpose()?;
     Ok(Incoming { header, replaced })
+}
+
+fn check_times(batch: &Batch<'_>, data: &[u8], oldest: i64, rules: &Rules<'_>) -> Result<(), Rejected> {
+    let mut records = Vec::new();
+    for (index, record) in (0..).zip(batch.records_in(data)) {
+        let timestamp = batch.header.timestamp_of(&record?);
+        if timestamp >= 0 && timestamp < oldest {
+            records.push(index);
+        }
+    }
+    if records.is_empty() {
+        return Ok(());
+    }
+    let (topic, partition) = (rules.topic, rules.partition);
+    let message = format!(
+        "Timestamps of records for topic partition {topic}-{partition} are older than {oldest}, which message.timestamp.before.max.ms allows."
+    );
+    Err(Rejected { code: ErrorCode::InvalidTimestamp, message, records })
 }
 
 fn check_keys(batch: &Batch<'_>, data: &[u8], rules: &Rules<'_>) -> Result<(), Rejected> {
@@ -107,7 +131,7 @@ mod tests {
     }
 
     fn checked(records: &[u8], version: i16, config: &LogConfig) -> Result<Incoming, Rejected> {
-        check(records, &Rules { version, topic: "t", partition: 3, config, max_decompressed: 1000 })
+        check(records, &Rules { version, topic: "t", partition: 3, config, now_ms: 100, max_decompressed: 1000 })
     }
 
     #[test]
@@ -135,6 +159,21 @@ mod tests {
         assert!(refused.message.contains("without key in topic partition t-3"), "{}", refused.message);
         let large = batch(Compression::Gzip, &[Some("a"); 100]);
         assert_eq!(checked(&large, 9, &config).unwrap_err().code, ErrorCode::MessageTooLarge);
+    }
+
+    #[test]
+    fn every_record_has_to_be_new_enough() {
+        let mut builder = BatchBuilder::new(Compression::Lz4);
+        for timestamp in [95, 89, -1, 91, 5] {
+            builder.push(NewRecord { timestamp, key: None, value: Some(b"v"), headers: &[] });
+        }
+        let records = builder.build().unwrap();
+        assert!(checked(&records, 9, &LogConfig::default()).is_ok());
+        let config = LogConfig { timestamp_before_max_ms: Some(10), ..LogConfig::default() };
+        let refused = checked(&records, 9, &config).unwrap_err();
+        assert_eq!((refused.code, refused.records), (ErrorCode::InvalidTimestamp, vec![1, 4]));
+        let config = LogConfig { timestamp_type: TimestampType::LogAppendTime, ..config };
+        assert!(checked(&records, 9, &config).is_ok());
     }
 
     #[test]

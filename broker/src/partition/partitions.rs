@@ -2,11 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use logmill_log::{DataDir, LogConfig, OpenError};
+use logmill_log::{LogConfig, OpenError};
 use parking_lot::RwLock;
 use uuid::Uuid;
 
-use super::{error::PartitionError, replica::Partition};
+use super::{data_dirs::DataDirs, error::PartitionError, replica::Partition};
 use crate::{
     metadata::image::{Image, Topic},
     metrics::Metrics,
@@ -16,7 +16,7 @@ use crate::{
 pub(crate) type ConfigOf = Arc<dyn Fn(&Topic) -> LogConfig + Send + Sync>;
 
 pub(crate) struct Partitions {
-    data_dir: Arc<DataDir>,
+    data_dirs: Arc<DataDirs>,
     config_of: ConfigOf,
     metrics: Metrics,
     topics: RwLock<Topics>,
@@ -36,12 +36,12 @@ struct Hosted {
 }
 
 impl Partitions {
-    pub(crate) fn new(data_dir: Arc<DataDir>, config_of: ConfigOf, metrics: Metrics) -> Self {
-        Self { data_dir, config_of, metrics, topics: RwLock::default() }
+    pub(crate) fn new(data_dirs: Arc<DataDirs>, config_of: ConfigOf, metrics: Metrics) -> Self {
+        Self { data_dirs, config_of, metrics, topics: RwLock::default() }
     }
 
-    pub(crate) fn data_dir(&self) -> &Arc<DataDir> {
-        &self.data_dir
+    pub(crate) fn data_dirs(&self) -> &Arc<DataDirs> {
+        &self.data_dirs
     }
 
     pub(crate) fn get(&self, topic: &str, partition: i32) -> Result<Arc<Partition>, PartitionError> {
@@ -54,6 +54,11 @@ impl Partitions {
         let topics = self.topics.read();
         let hosted = topics.by_id.get(&id).and_then(|name| topics.by_name.get(name));
         hosted.ok_or(PartitionError::UnknownTopicId)?.get(partition)
+    }
+
+    /// 0 where nothing was ever appended, or where the log was not opened yet.
+    pub(crate) fn leader_epoch(&self, topic: &str, partition: i32) -> i32 {
+        self.get(topic, partition).map_or(0, |partition| partition.leader_epoch())
     }
 
     /// All partitions of a topic in order; none if there is no such topic.
@@ -93,7 +98,7 @@ impl Partitions {
                     None => Arc::new(Partition::new(
                         topic.clone(),
                         index,
-                        self.data_dir.clone(),
+                        self.data_dirs.clone(),
                         config.clone(),
                         metrics.clone(),
                     )),
@@ -104,10 +109,10 @@ impl Partitions {
         }
     }
 
-    /// Opens what was there when the data directory was opened, on the calling thread; `stop` ends it early. Returns the failures.
+    /// Opens what was there when the data directories were opened, on the calling thread; `stop` ends it early. Returns the failures.
     pub(crate) fn open_found(&self, mut stop: impl FnMut() -> bool) -> Vec<(String, i32, PartitionError)> {
         let mut failures = Vec::new();
-        for dir in self.data_dir.found() {
+        for dir in self.data_dirs.found() {
             if stop() {
                 break;
             }
@@ -126,11 +131,11 @@ impl Partitions {
 
     /// Removes the directories of a topic whose deletion was decided before a restart. Waits for the disk.
     pub(crate) fn delete_leftovers(&self, topic: &str, id: Uuid) -> Result<(), OpenError> {
-        for dir in self.data_dir.found() {
+        for dir in self.data_dirs.found() {
             // Without a readable id the creation never ended, so nothing in it was acknowledged.
             let same = dir.topic == topic && dir.topic_id.is_none_or(|found| found == id.into_bytes());
             if same {
-                self.data_dir.delete_log(topic, dir.partition)?;
+                self.data_dirs.delete(topic, dir.partition)?;
             }
         }
         Ok(())

@@ -1,16 +1,20 @@
 //! One partition on this node: its log, opened when first used, and the operations on it.
 
 use std::{
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicI32, Ordering},
+    },
     time::Duration,
 };
 
-use logmill_log::{AppendAs, AppendError, Appended, DataDir, Log, LogConfig, Origin, ReadLimit};
+use logmill_log::{AppendAs, AppendError, Appended, Log, LogConfig, Origin, ReadLimit};
 use logmill_protocol::ErrorCode;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use super::{
+    data_dirs::DataDirs,
     error::PartitionError,
     waiters::{Listener, Registration, Waiters},
 };
@@ -20,8 +24,9 @@ use crate::{metadata::image::Topic, metrics::TopicMetrics};
 pub(crate) struct Partition {
     topic: Arc<Topic>,
     index: i32,
-    leader_epoch: i32,
-    data_dir: Arc<DataDir>,
+    /// That of the log's newest batches, which may come from another broker's time; 0 before the log is opened.
+    leader_epoch: AtomicI32,
+    data_dirs: Arc<DataDirs>,
     config: Mutex<Arc<LogConfig>>,
     log: OnceLock<Arc<Log>>,
     /// Held while the log is opened; whether the partition was deleted.
@@ -34,13 +39,14 @@ impl Partition {
     pub(super) fn new(
         topic: Arc<Topic>,
         index: i32,
-        data_dir: Arc<DataDir>,
+        data_dirs: Arc<DataDirs>,
         config: Arc<LogConfig>,
         metrics: TopicMetrics,
     ) -> Self {
         let waiters = Arc::default();
         let (config, opening) = (Mutex::new(config), Mutex::new(false));
-        Self { topic, index, leader_epoch: 0, data_dir, config, log: OnceLock::new(), opening, waiters, metrics }
+        let leader_epoch = AtomicI32::new(0);
+        Self { topic, index, leader_epoch, data_dirs, config, log: OnceLock::new(), opening, waiters, metrics }
     }
 
     pub(crate) fn topic(&self) -> &Arc<Topic> {
@@ -52,14 +58,15 @@ impl Partition {
     }
 
     pub(crate) fn leader_epoch(&self) -> i32 {
-        self.leader_epoch
+        self.leader_epoch.load(Ordering::Acquire)
     }
 
     /// Whether a client that believes in this epoch (-1: in none) may go on.
     pub(crate) fn check_leader_epoch(&self, believed: i32) -> Result<(), ErrorCode> {
+        let current = self.leader_epoch();
         match believed {
-            epoch if epoch > self.leader_epoch => Err(ErrorCode::UnknownLeaderEpoch),
-            epoch if epoch >= 0 && epoch < self.leader_epoch => Err(ErrorCode::FencedLeaderEpoch),
+            epoch if epoch > current => Err(ErrorCode::UnknownLeaderEpoch),
+            epoch if epoch >= 0 && epoch < current => Err(ErrorCode::FencedLeaderEpoch),
             _ => Ok(()),
         }
     }
@@ -102,8 +109,10 @@ impl Partition {
         }
         if self.log.get().is_none() {
             let id = self.topic.id.into_bytes();
-            let log = self.data_dir.open_log(&self.topic.name, self.index, id, self.config())?;
+            let dir = self.data_dirs.place(&self.topic.name, self.index);
+            let log = dir.open_log(&self.topic.name, self.index, id, self.config())?;
             log.set_listener(Arc::new(Listener(self.waiters.clone())));
+            self.leader_epoch.store(log.latest_epoch().unwrap_or(0), Ordering::Release);
             drop(self.log.set(log));
         }
         Ok(())
@@ -114,13 +123,13 @@ impl Partition {
         let mut deleted = self.opening.lock();
         *deleted = true;
         self.waiters.close();
-        Ok(self.data_dir.delete_log(&self.topic.name, self.index)?)
+        Ok(self.data_dirs.delete(&self.topic.name, self.index)?)
     }
 
     /// Appends checked batches; the offsets are set in place. Acknowledge only after [`Partition::wait_durable`] for `last_offset`. A batch
     /// that is in the log already counts as appended.
     pub(crate) fn append(&self, log: &Log, batches: &mut [u8], origin: Origin) -> Result<Appended, PartitionError> {
-        match log.append(batches, AppendAs { leader_epoch: self.leader_epoch, origin }) {
+        match log.append(batches, AppendAs { leader_epoch: self.leader_epoch(), origin }) {
             Ok(appended) => Ok(appended),
             Err(AppendError::DuplicateSequence { base_offset, last_offset, log_append_time, log_start_offset }) => {
                 Ok(Appended { base_offset, last_offset, log_append_time, log_start_offset })

@@ -3,12 +3,14 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use logmill_config::ConfigFile;
+
 use super::*;
 use crate::metadata::image::Image;
 
 async fn started(dir: &Path) -> (RunningBroker, Context) {
     let text = format!("data_dir: {}\nlisteners: [ {{ listen: \"127.0.0.1:0\" }} ]", dir.display());
-    let config = logmill_config::broker::parse("broker.yaml", &text).unwrap();
+    let config = BrokerConfig::parse("broker.yaml", &text).unwrap();
     let context = Context::new();
     (RunningBroker::start(config, context.clone()).await.unwrap(), context)
 }
@@ -33,7 +35,7 @@ async fn a_deletion_that_was_interrupted_is_finished() {
             let change = Change::CreateTopic { name: name.to_owned(), id, partitions: 1, config: BTreeMap::new() };
             store.commit(change).await.unwrap();
         }
-        let data_dir = DataDir::open(dir.path(), Options::default()).unwrap();
+        let data_dir = logmill_log::DataDir::open(dir.path(), Options::default()).unwrap();
         for (name, id) in [("gone", gone), ("kept", kept)] {
             data_dir.open_log(name, 0, id.into_bytes(), Arc::default()).unwrap();
         }

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::Path, time::Duration};
 
 use logmill_broker::{Error, RunningBroker};
-use logmill_config::broker::BrokerConfig;
+use logmill_config::{ConfigFile, broker::BrokerConfig};
 use logmill_daemon::context::Context;
 use logmill_protocol::{
     ApiMessage, ErrorCode, Reader, ResponseHeader,
@@ -28,7 +28,7 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub fn config(dir: &Path, more: &str) -> BrokerConfig {
     let text = format!("data_dir: {}\nlisteners: [ {{ listen: \"127.0.0.1:0\" }} ]\n{more}", dir.display());
-    let mut config = logmill_config::broker::parse("broker.yaml", &text).unwrap();
+    let mut config = BrokerConfig::parse("broker.yaml", &text).unwrap();
     // Tests may run on a nearly full disk.
     config.free_space_reserve = 0;
     config

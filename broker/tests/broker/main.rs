@@ -6,6 +6,7 @@ mod configs;
 mod group_deletion;
 mod groups;
 mod hostile;
+mod limits;
 mod old_versions;
 mod one_node;
 mod produce_fetch;

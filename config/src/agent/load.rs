@@ -1,73 +1,51 @@
 //! Reads agent.yaml.
 
+mod framing;
+mod parse;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
     time::Duration,
 };
 
-use jiff::{Timestamp, fmt::strtime, tz::TimeZone};
-use regex::Regex;
+use jiff::tz::TimeZone;
 
-use super::{AgentConfig, Input, Key, Limit, LimitPer, OnExceed, OnLongLine, Parse, ReadFrom};
-use crate::{
-    file::{self, Checked},
-    kafka, names,
-    problem::Errors,
-    section::Section,
-    value::Value,
-};
+use super::{AgentConfig, Encoding, Input, Key, Limit, LimitPer, OnExceed, OnLongLine, Parse, ReadFrom, TopicBy};
+use crate::{file::ConfigFile, kafka, names, section::Section, template::Part, value::Value};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const SECOND: Duration = Duration::from_secs(1);
-const PARSERS_NOT_YET: [&str; 2] = ["cri", "csv"];
 
-/// The reference agent.yaml that users copy and `logmill up` runs on.
-pub const REFERENCE: &str = include_str!("../../agent.yaml");
+impl ConfigFile for AgentConfig {
+    const REFERENCE: &'static str = include_str!("../../agent.yaml");
 
-/// Loads and checks a file.
-pub fn load(path: &Path) -> Result<AgentConfig, Errors> {
-    parse(&path.display().to_string(), &file::read(path)?)
-}
-
-/// Checks a text; `name` stands for it in errors.
-pub fn parse(name: &str, text: &str) -> Result<AgentConfig, Errors> {
-    parse_with(name, text, &file::process_env)
-}
-
-/// As [`parse`], with `env` answering for `${VAR}`.
-pub fn parse_with(name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<AgentConfig, Errors> {
-    check(name, text, env).map(|checked| checked.config)
-}
-
-/// As [`parse_with`], with what is odd but allowed.
-pub fn check(name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Checked<AgentConfig>, Errors> {
-    file::parse(name, text, env, build)
-}
-
-fn build(root: &mut Section) -> AgentConfig {
-    let inputs = root
-        .need("inputs", "[{ name: app, include: [\"/var/log/app/*.log\"], topic: logs.app }]", |v| v.list("inputs"));
-    let mut taken = BTreeSet::new();
-    let buffer_bytes = root.or("buffer_bytes", 16 * MIB, |v| v.size(MIB, 4096 * MIB));
-    let inputs = inputs.unwrap_or_default().iter().filter_map(|v| input(v, &mut taken, buffer_bytes)).collect();
-    AgentConfig {
-        state_dir: root.or("state_dir", "/var/lib/logmill-agent".into(), Value::path),
-        kafka: kafka::read(root, kafka::Role::Producer),
-        inputs,
-        host_name: root.get("host_name").and_then(|v| v.text()),
-        buffer_bytes,
-        rescan_interval: root.or("rescan_interval", 10 * SECOND, |v| v.duration(SECOND / 10, 3600 * SECOND)),
-        max_open_files: root.or("max_open_files", 1024, |v| v.number(16, 1_000_000)),
-        metrics: root.or("metrics", ([127, 0, 0, 1], 9601).into(), Value::socket),
-        shutdown_timeout: root.or("shutdown_timeout", 8 * SECOND, |v| v.duration(SECOND / 10, 600 * SECOND)),
+    fn build(root: &mut Section) -> Self {
+        let inputs = root.need("inputs", "[{ name: app, include: [\"/var/log/app/*.log\"], topic: logs.app }]", |v| {
+            v.list("inputs")
+        });
+        let mut taken = BTreeSet::new();
+        let buffer_bytes = root.or("buffer_bytes", 16 * MIB, |v| v.size(MIB, 4096 * MIB));
+        let inputs = inputs.unwrap_or_default().iter().filter_map(|v| input(v, &mut taken, buffer_bytes)).collect();
+        Self {
+            state_dir: root.or("state_dir", "/var/lib/logmill-agent".into(), Value::path),
+            kafka: kafka::read(root, kafka::Role::Producer),
+            inputs,
+            limits: root.or("limits", Vec::new(), |v| {
+                Some(v.any_list("limits")?.iter().filter_map(|v| limit(v, true)).collect())
+            }),
+            host_name: root.get("host_name").and_then(|v| v.text()),
+            buffer_bytes,
+            rescan_interval: root.or("rescan_interval", 10 * SECOND, |v| v.duration(SECOND / 10, 3600 * SECOND)),
+            max_open_files: root.or("max_open_files", 1024, |v| v.number(16, 1_000_000)),
+            metrics: root.or("metrics", ([127, 0, 0, 1], 9601).into(), Value::socket),
+            shutdown_timeout: root.or("shutdown_timeout", 8 * SECOND, |v| v.duration(SECOND / 10, 600 * SECOND)),
+        }
     }
 }
 
 fn input(value: &Value, taken: &mut BTreeSet<String>, buffer_bytes: u64) -> Option<Input> {
     let mut s = value.section()?;
-    s.not_yet(&[("multiline", ""), ("encoding", "files are read as UTF-8"), ("gzip", "")]);
     let include = s.need("include", "[\"/var/log/app/*.log\"]", |v| Some(names::globs(&v.list("globs")?)));
     let max_line_bytes = s.or("max_line_bytes", 256 * KIB, |v| {
         let n = v.size(64, 64 * MIB)?;
@@ -76,18 +54,23 @@ fn input(value: &Value, taken: &mut BTreeSet<String>, buffer_bytes: u64) -> Opti
         }
         Some(n)
     });
+    let (topic, topic_by) = topics(&mut s);
     let input = Input {
         name: s.need("name", "app", |v| names::unique(v, taken)).unwrap_or_default(),
         include: include.unwrap_or_default(),
         exclude: s.or("exclude", Vec::new(), |v| Some(names::globs(&v.any_list("globs")?))),
-        topic: s.need("topic", "logs.app", names::topic).unwrap_or_default(),
+        topic,
+        topic_by,
         key: s.or("key", Key::File, key),
         read_from: s.or("read_from", ReadFrom::Beginning, |v| {
             v.choice(&[("beginning", ReadFrom::Beginning), ("end", ReadFrom::End)], &[])
         }),
-        parse: s.or("parse", Parse::Auto, parser),
+        parse: s.or("parse", Parse::Auto, parse::parser),
         timezone: s.get("timezone").and_then(|v| names::time_zone(&v)).unwrap_or_else(TimeZone::system),
         numbers: s.or("numbers", Vec::new(), |v| Some(v.any_list("fields")?.iter().filter_map(field).collect())),
+        encoding: s.or("encoding", Encoding::Utf8, framing::encoding),
+        container: s.or("container", None, framing::container),
+        multiline: s.get("multiline").and_then(|v| framing::multiline(&v, max_line_bytes)),
         max_line_bytes,
         on_long_line: s.or("on_long_line", OnLongLine::Truncate, |v| {
             let choices =
@@ -95,113 +78,54 @@ fn input(value: &Value, taken: &mut BTreeSet<String>, buffer_bytes: u64) -> Opti
             v.choice(&choices, &[])
         }),
         flush_unterminated: s.or("flush_unterminated", 5 * SECOND, |v| v.duration(SECOND / 10, 3600 * SECOND)),
-        limits: s.or("limits", Vec::new(), |v| Some(v.any_list("limits")?.iter().filter_map(limit).collect())),
+        limits: s
+            .or("limits", Vec::new(), |v| Some(v.any_list("limits")?.iter().filter_map(|v| limit(v, false)).collect())),
         fields: s.or("fields", BTreeMap::new(), fields),
+        path_fields: s.get("path_fields").and_then(|v| parse::path_fields(&v)),
     };
     s.finish();
     Some(input)
 }
 
+/// The topic, or the one of records whose fields give none, and how fields do.
+fn topics(s: &mut Section) -> (String, Option<TopicBy>) {
+    let template = s.need("topic", "logs.app", names::topic_template).unwrap_or_default();
+    let otherwise = s.get("topic_otherwise").and_then(|v| names::topic(&v));
+    let most = s.or("max_topics", 100, |v| v.number(1, 10_000));
+    if !template.is_constant() {
+        if !s.given("topic_otherwise") {
+            s.fail_here("has a topic with fields, expected topic_otherwise beside it, for records without them");
+        }
+        return (otherwise.unwrap_or_default(), Some(TopicBy { template, most }));
+    }
+    for key in ["topic_otherwise", "max_topics"] {
+        if s.given(key) {
+            s.fail_here(&format!("has {key}, which is for a topic with fields such as logs.{{service.name}}"));
+        }
+    }
+    let text = |part: &Part| if let Part::Text(text) = part { text.clone() } else { String::new() };
+    (template.parts().iter().map(text).collect(), None)
+}
+
 fn key(value: &Value) -> Option<Key> {
-    let text = value.text()?;
-    if let Some(field) = text.strip_prefix("field:") {
+    if let Some(field) = value.behind("field:") {
         if names::is_field_path(field) {
             return Some(Key::Field(field.to_owned()));
         }
         return value.fail(format!("\"{field}\" is not a field, expected a dotted path such as field:user.id"));
     }
-    #[derive(Clone, Copy)]
-    enum Word {
-        None,
-        Host,
-        File,
-        Field,
-    }
-    let word = value.choice(
-        &[("none", Word::None), ("host", Word::Host), ("file", Word::File), ("field:NAME", Word::Field)],
-        &[],
-    )?;
-    match word {
-        Word::None => Some(Key::None),
-        Word::Host => Some(Key::Host),
-        Word::File => Some(Key::File),
-        Word::Field => Some(Key::Field("NAME".into())),
-    }
-}
-
-fn parser(value: &Value) -> Option<Parse> {
-    if value.is_section() {
-        let mut s = value.section()?;
-        s.not_yet(&[("grok", "use regex")]);
-        let pattern = s.need("regex", "'^(?<timestamp>\\S+) (?<log__level>\\w+) (?<message>.*)$'", regex);
-        let time = s.get("time").and_then(|v| time_format(&v));
-        s.finish();
-        return Some(Parse::Regex { pattern: pattern?, time });
-    }
-    #[derive(Clone, Copy)]
-    enum Word {
-        Auto,
-        Raw,
-        Json,
-        Logfmt,
-        Nginx,
-        Apache,
-        Syslog,
-    }
-    let words = [
-        ("auto", Word::Auto),
-        ("raw", Word::Raw),
-        ("json", Word::Json),
-        ("logfmt", Word::Logfmt),
-        ("nginx", Word::Nginx),
-        ("apache", Word::Apache),
-        ("syslog", Word::Syslog),
-    ];
-    Some(match value.choice(&words, &PARSERS_NOT_YET)? {
-        Word::Auto => Parse::Auto,
-        Word::Raw => Parse::Raw,
-        Word::Json => Parse::Json,
-        Word::Logfmt => Parse::Logfmt,
-        Word::Nginx => Parse::Nginx,
-        Word::Apache => Parse::Apache,
-        Word::Syslog => Parse::Syslog,
-    })
-}
-
-/// A regular expression with a named group at least.
-fn regex(value: &Value) -> Option<String> {
-    let text = value.text()?;
-    let regex = match Regex::new(&text) {
-        Ok(regex) => regex,
-        Err(error) => return value.fail(format!("is not a regular expression: {error}")),
-    };
-    let mut named = regex.capture_names().flatten().peekable();
-    if named.peek().is_none() {
-        return value.fail("gives no field, expected a named group such as (?<message>.*)");
-    }
-    for name in named {
-        if !names::is_field_path(&name.replace("__", ".")) {
-            return value
-                .fail(format!("group \"{name}\" is no field, expected a name such as log__level for log.level"));
-        }
-    }
-    Some(text)
-}
-
-fn time_format(value: &Value) -> Option<String> {
-    let text = value.text()?;
-    match strtime::format(&text, &Timestamp::UNIX_EPOCH.to_zoned(TimeZone::UTC)) {
-        Ok(_) => Some(text),
-        Err(error) => value.fail(format!("is not a time format, expected e.g. %Y-%m-%d %H:%M:%S: {error}")),
-    }
+    let words =
+        [("none", Key::None), ("host", Key::Host), ("file", Key::File), ("field:NAME", Key::Field("NAME".into()))];
+    value.choice(&words, &[])
 }
 
 fn field(value: &Value) -> Option<String> {
-    let text = value.text()?;
+    let text = value.text_that_is("field name")?;
     if names::is_field_path(&text) { Some(text) } else { value.fail("is not a field name, expected e.g. http.status") }
 }
 
-fn limit(value: &Value) -> Option<Limit> {
+/// An entry of `limits`; one of all inputs together is per nothing.
+fn limit(value: &Value, of_all: bool) -> Option<Limit> {
     let mut s = value.section()?;
     let lines_per_second = s.get("lines_per_second").and_then(|v| v.number(1, u32::MAX));
     let bytes_per_second = s.get("bytes_per_second").and_then(|v| v.size(1, u64::from(u32::MAX)));
@@ -212,17 +136,40 @@ fn limit(value: &Value) -> Option<Limit> {
     } else if let (Some(burst), false) = (&burst, s.given("lines_per_second")) {
         burst.fail::<()>("counts lines, expected lines_per_second beside it");
     }
-    let limit = Limit {
-        per: s.or("per", LimitPer::File, |v| {
-            v.choice(&[("file", LimitPer::File), ("input", LimitPer::Input)], &["host", "field"])
-        }),
-        lines_per_second,
-        bytes_per_second,
-        burst: burst.and_then(|v| v.number(1, u32::MAX)),
-        on_exceed: s.or("on_exceed", OnExceed::Delay, |v| v.choice(&[("delay", OnExceed::Delay)], &["drop", "sample"])),
+    let sample = s.get("sample_one_in");
+    let one_in = sample.as_ref().and_then(|v| v.number(2, 1_000_000));
+    let on_exceed = s.or("on_exceed", OnExceed::Delay, |v| {
+        let sample = OnExceed::Sample { one_in: 10 };
+        v.choice(&[("delay", OnExceed::Delay), ("drop", OnExceed::Drop), ("sample", sample)], &[])
+    });
+    let on_exceed = match (on_exceed, sample) {
+        (OnExceed::Sample { one_in: usual }, _) => OnExceed::Sample { one_in: one_in.unwrap_or(usual) },
+        (other, None) => other,
+        (other, Some(v)) => {
+            v.fail::<()>("is for on_exceed: sample");
+            other
+        }
     };
+    let per = if of_all { LimitPer::Input } else { s.or("per", LimitPer::File, per) };
+    let burst = burst.and_then(|v| v.number(1, u32::MAX));
     s.finish();
-    Some(limit)
+    Some(Limit { per, lines_per_second, bytes_per_second, burst, on_exceed })
+}
+
+fn per(value: &Value) -> Option<LimitPer> {
+    if let Some(field) = value.behind("field:") {
+        if names::is_field_path(field) {
+            return Some(LimitPer::Field(field.to_owned()));
+        }
+        return value.fail(format!("\"{field}\" is not a field, expected a dotted path such as field:user.id"));
+    }
+    let words = [
+        ("file", LimitPer::File),
+        ("input", LimitPer::Input),
+        ("host", LimitPer::Field("host.name".into())),
+        ("field:NAME", LimitPer::Field("NAME".into())),
+    ];
+    value.choice(&words, &[])
 }
 
 fn fields(value: &Value) -> Option<BTreeMap<String, serde_json::Value>> {

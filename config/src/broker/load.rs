@@ -2,80 +2,76 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::PathBuf,
     time::Duration,
 };
 
 use super::{Advertise, BrokerConfig, Compaction, Durability, GroupCommit, Limits, Listener, TopicDefaults};
-use crate::{
-    file::{self, Checked},
-    problem::Errors,
-    section::Section,
-    value::Value,
-};
+use crate::{file::ConfigFile, section::Section, value::Value};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// The reference broker.yaml that users copy and `logmill up` runs on.
-pub const REFERENCE: &str = include_str!("../../broker.yaml");
+impl ConfigFile for BrokerConfig {
+    const REFERENCE: &'static str = include_str!("../../broker.yaml");
 
-/// Loads and checks a file.
-pub fn load(path: &Path) -> Result<BrokerConfig, Errors> {
-    parse(&path.display().to_string(), &file::read(path)?)
-}
-
-/// Checks a text; `name` stands for it in errors.
-pub fn parse(name: &str, text: &str) -> Result<BrokerConfig, Errors> {
-    parse_with(name, text, &file::process_env)
-}
-
-/// As [`parse`], with `env` answering for `${VAR}`.
-pub fn parse_with(name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<BrokerConfig, Errors> {
-    check(name, text, env).map(|checked| checked.config)
-}
-
-/// As [`parse_with`], with what is odd but allowed.
-pub fn check(name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Checked<BrokerConfig>, Errors> {
-    file::parse(name, text, env, build)
-}
-
-fn build(root: &mut Section) -> BrokerConfig {
-    root.not_yet(&[
-        ("tls", ""),
-        ("sasl", ""),
-        ("users", ""),
-        ("acls", ""),
-        ("authorization", ""),
-        ("quotas", ""),
-        ("cluster", "one node serves all partitions"),
-        ("validate", "batches are checked by header and CRC"),
-    ]);
-    let loopback = Listener { listen: ([127, 0, 0, 1], 9092).into(), advertise: Advertise::Auto };
-    let listeners = root.or("listeners", vec![loopback], |v| {
-        let mut taken = BTreeSet::new();
-        Some(v.list("listeners")?.iter().filter_map(|v| listener(v, &mut taken)).collect())
-    });
-    BrokerConfig {
-        node_id: root.or("node_id", 1, |v| v.number(0, i32::MAX)),
-        data_dir: root.or("data_dir", "/var/lib/logmill-broker".into(), Value::path),
-        listeners,
-        durability: root.or("durability", Durability::Fsync, |v| {
-            v.choice(&[("fsync", Durability::Fsync), ("page-cache", Durability::PageCache)], &[])
-        }),
-        group_commit: root.or("group_commit", GroupCommit::Auto, |v| {
-            let choices =
-                [("auto", GroupCommit::Auto), ("fdatasync", GroupCommit::Fdatasync), ("syncfs", GroupCommit::Syncfs)];
-            v.choice(&choices, &[])
-        }),
-        topics: topics(root),
-        limits: limits(root),
-        compaction: compaction(root),
-        free_space_reserve: root.or("free_space_reserve", 256 * MIB, |v| v.size(0, 1 << 50)),
-        metrics: root.or("metrics", ([127, 0, 0, 1], 9602).into(), Value::socket),
-        shutdown_timeout: root.or("shutdown_timeout", 8 * SECOND, |v| v.duration(SECOND / 10, 600 * SECOND)),
+    fn build(root: &mut Section) -> Self {
+        root.not_yet(&[
+            ("tls", ""),
+            ("sasl", ""),
+            ("users", ""),
+            ("acls", ""),
+            ("authorization", ""),
+            ("quotas", ""),
+            ("cluster", "one node serves all partitions"),
+            ("validate", "batches are checked by header and CRC"),
+        ]);
+        let loopback = Listener { listen: ([127, 0, 0, 1], 9092).into(), advertise: Advertise::Auto };
+        let listeners = root.or("listeners", vec![loopback], |v| {
+            let mut taken = BTreeSet::new();
+            Some(v.list("listeners")?.iter().filter_map(|v| listener(v, &mut taken)).collect())
+        });
+        let data_dir: PathBuf = root.or("data_dir", "/var/lib/logmill-broker".into(), Value::path);
+        let more_data_dirs = root.or("more_data_dirs", Vec::new(), |v| {
+            let mut taken = vec![data_dir.clone()];
+            for dir in v.any_list("directories")? {
+                let path = dir.path()?;
+                if let Some(other) = taken.iter().find(|other| path.starts_with(other) || other.starts_with(&path)) {
+                    return dir.fail(format!(
+                        "\"{}\" is the same as \"{}\" or within it",
+                        path.display(),
+                        other.display()
+                    ));
+                }
+                taken.push(path);
+            }
+            Some(taken.split_off(1))
+        });
+        Self {
+            node_id: root.or("node_id", 1, |v| v.number(0, i32::MAX)),
+            data_dir,
+            more_data_dirs,
+            listeners,
+            durability: root.or("durability", Durability::Fsync, |v| {
+                v.choice(&[("fsync", Durability::Fsync), ("page-cache", Durability::PageCache)], &[])
+            }),
+            group_commit: root.or("group_commit", GroupCommit::Auto, |v| {
+                let choices = [
+                    ("auto", GroupCommit::Auto),
+                    ("fdatasync", GroupCommit::Fdatasync),
+                    ("syncfs", GroupCommit::Syncfs),
+                ];
+                v.choice(&choices, &[])
+            }),
+            topics: topics(root),
+            limits: limits(root),
+            compaction: compaction(root),
+            free_space_reserve: root.or("free_space_reserve", 256 * MIB, |v| v.size(0, 1 << 50)),
+            metrics: root.or("metrics", ([127, 0, 0, 1], 9602).into(), Value::socket),
+            shutdown_timeout: root.or("shutdown_timeout", 8 * SECOND, |v| v.duration(SECOND / 10, 600 * SECOND)),
+        }
     }
 }
 
@@ -90,8 +86,8 @@ fn listener(value: &Value, taken: &mut BTreeSet<std::net::SocketAddr>) -> Option
         Some(address)
     });
     let advertise = s.or("advertise", Advertise::Auto, |v| {
-        if v.text()? == "auto" {
-            return Some(Advertise::Auto);
+        if let Some(auto) = v.word("auto", Advertise::Auto) {
+            return Some(auto);
         }
         let (host, port) = v.host_port(9092)?;
         Some(Advertise::Address { host, port })
@@ -145,6 +141,7 @@ fn limits(root: &mut Section) -> Limits {
         max_connections: 10_000,
         max_connections_per_address: 10_000,
         max_decompressed_bytes: 128 * MIB,
+        slow_reader_timeout: 60 * SECOND,
         idle_timeout: 600 * SECOND,
     };
     root.or("limits", default.clone(), |v| {
@@ -162,6 +159,8 @@ fn limits(root: &mut Section) -> Limits {
             ),
             max_decompressed_bytes: s
                 .or("max_decompressed_bytes", default.max_decompressed_bytes, |v| v.size(MIB, 2048 * MIB)),
+            slow_reader_timeout: s
+                .or("slow_reader_timeout", default.slow_reader_timeout, |v| v.duration(SECOND / 10, 30 * DAY)),
             idle_timeout: s.or("idle_timeout", default.idle_timeout, |v| v.duration(SECOND, 30 * DAY)),
         };
         s.finish();

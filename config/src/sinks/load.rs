@@ -1,56 +1,40 @@
 //! Reads sinks.yaml.
 
+mod condition;
 mod elasticsearch;
+mod enrich;
 mod file;
 mod http;
+mod transform;
 mod webhook;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Duration,
 };
 
-use super::{DeadLetters, Output, Retry, Sink, SinksConfig};
-use crate::{file::Checked, kafka, names, problem::Errors, section::Section, value::Value};
+use super::{DeadLetters, Output, Retry, Sink, SinksConfig, Start};
+use crate::{file::ConfigFile, kafka, names, section::Section, value::Value};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The reference sinks.yaml that users copy and `logmill up` runs on.
-pub const REFERENCE: &str = include_str!("../../sinks.yaml");
+impl ConfigFile for SinksConfig {
+    const REFERENCE: &'static str = include_str!("../../sinks.yaml");
 
-/// Loads and checks a file.
-pub fn load(path: &Path) -> Result<SinksConfig, Errors> {
-    parse(&path.display().to_string(), &crate::file::read(path)?)
-}
-
-/// Checks a text; `name` stands for it in errors.
-pub fn parse(name: &str, text: &str) -> Result<SinksConfig, Errors> {
-    parse_with(name, text, &crate::file::process_env)
-}
-
-/// As [`parse`], with `env` answering for `${VAR}`.
-pub fn parse_with(name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<SinksConfig, Errors> {
-    check(name, text, env).map(|checked| checked.config)
-}
-
-/// As [`parse_with`], with what is odd but allowed.
-pub fn check(name: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Checked<SinksConfig>, Errors> {
-    crate::file::parse(name, text, env, build)
-}
-
-fn build(root: &mut Section) -> SinksConfig {
-    let sinks =
-        root.need("sinks", "[{ name: app-logs, topics: [logs.app], elasticsearch: { … } }]", |v| v.list("sinks"));
-    let mut taken = Taken::default();
-    SinksConfig {
-        kafka: kafka::read(root, kafka::Role::Consumer),
-        sinks: sinks.unwrap_or_default().iter().filter_map(|v| sink(v, &mut taken)).collect(),
-        buffer_bytes: root.or("buffer_bytes", 48 * MIB, |v| v.size(4 * MIB, 64 << 30)),
-        metrics: root.or("metrics", ([127, 0, 0, 1], 9603).into(), Value::socket),
-        shutdown_timeout: root.or("shutdown_timeout", 8 * SECOND, |v| v.duration(SECOND / 10, 600 * SECOND)),
+    fn build(root: &mut Section) -> Self {
+        let sinks =
+            root.need("sinks", "[{ name: app-logs, topics: [logs.app], elasticsearch: { … } }]", |v| v.list("sinks"));
+        let mut taken = Taken::default();
+        Self {
+            kafka: kafka::read(root, kafka::Role::Consumer),
+            sinks: sinks.unwrap_or_default().iter().filter_map(|v| sink(v, &mut taken)).collect(),
+            buffer_bytes: root.or("buffer_bytes", 48 * MIB, |v| v.size(4 * MIB, 64 << 30)),
+            metrics: root.or("metrics", ([127, 0, 0, 1], 9603).into(), Value::socket),
+            shutdown_timeout: root.or("shutdown_timeout", 8 * SECOND, |v| v.duration(SECOND / 10, 600 * SECOND)),
+        }
     }
 }
 
@@ -65,7 +49,6 @@ struct Taken {
 
 fn sink(value: &Value, taken: &mut Taken) -> Option<Sink> {
     let mut s = value.section()?;
-    s.not_yet(&[("transform", "")]);
     let name = s.need("name", "app-logs", |v| names::unique(v, &mut taken.names)).unwrap_or_default();
     let group_value = s.get("group");
     let group = group_value.as_ref().and_then(Value::text).unwrap_or_else(|| name.clone());
@@ -103,17 +86,35 @@ fn sink(value: &Value, taken: &mut Taken) -> Option<Sink> {
         s.finish();
         Some(DeadLetters { topic, alarm_per_minute })
     });
-    let output = output(&mut s, &mut taken.files);
+    let output = output(&mut s, &name, &mut taken.files);
+    let start = s.or("start", Start::Earliest, start);
+    let when = s.get("when").and_then(|v| condition::read(&v));
+    let transform = s.get("transform").and_then(|v| transform::read(&v));
+    let enrich = s.get("enrich").and_then(|v| enrich::read(&v));
     let instance_id = s.get("instance_id").and_then(|v| v.text());
     let retry = s.or("retry", Retry { initial: SECOND / 5, max: 60 * SECOND }, retry);
     s.finish();
-    Some(Sink { name, topics, group, instance_id, output: output?, retry, dead_letters })
+    let output = output?;
+    Some(Sink { name, topics, group, instance_id, start, when, transform, enrich, output, retry, dead_letters })
+}
+
+fn start(value: &Value) -> Option<Start> {
+    let word = value.word("earliest", Start::Earliest).or_else(|| value.word("latest", Start::Latest));
+    if word.is_some() {
+        return word;
+    }
+    let text = value.text_that_is("time")?;
+    match text.parse::<jiff::Timestamp>() {
+        Ok(time) => Some(Start::Time(time.as_millisecond())),
+        Err(_) => value
+            .fail(format!("\"{text}\" is no start, expected earliest, latest or a time such as 2026-01-31T12:00:00Z")),
+    }
 }
 
 /// The one section that says where to.
-fn output(s: &mut Section, files: &mut BTreeSet<PathBuf>) -> Option<Output> {
+fn output(s: &mut Section, sink: &str, files: &mut BTreeSet<PathBuf>) -> Option<Output> {
     let found = [
-        s.get("elasticsearch").map(|v| elasticsearch::read(&v).map(Output::Elasticsearch)),
+        s.get("elasticsearch").map(|v| elasticsearch::read(&v, sink).map(Output::Elasticsearch)),
         s.get("webhook").map(|v| webhook::read(&v).map(Output::Webhook)),
         s.get("file").map(|v| file::read(&v, files).map(Output::File)),
     ];

@@ -38,7 +38,7 @@ async fn configuration(dir: &Path) -> Result<()> {
     std::fs::write(
         &file,
         "state_dir: /tmp/x\nkafka: { brokers: [] }\ninputs:\n  - name: app\n    inclde: [\"*.log\"]\n    topic: \"no spaces please\"\n    \
-         max_line_bytes: 12parsecs\n    multiline: { start: '^x' }\n",
+         max_line_bytes: 12parsecs\n    multiline: { start: '(x' }\n",
     )?;
     for program in ["logmill-agent", "logmill"] {
         let path = file.to_string_lossy();

@@ -45,7 +45,8 @@ pub(super) async fn run(room: &Room) -> Result<String> {
         ),
     )?;
     pipeline.start(Part::Broker).await?;
-    let producer: FutureProducer = ClientConfig::new().set("bootstrap.servers", &brokers).create()?;
+    let producer: FutureProducer =
+        ClientConfig::new().set("bootstrap.servers", &brokers).set("enable.idempotence", "true").create()?;
     for n in 0..=EVENTS {
         let value = if n == EVENTS { "no json".to_owned() } else { json!({ "n": n }).to_string() };
         let id = u128::from(n).to_be_bytes();

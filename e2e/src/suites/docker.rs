@@ -1,5 +1,7 @@
 //! The images and the compose file on a real Docker engine: lines in, documents out, and nothing lost when containers are killed.
 
+mod elasticsearch;
+
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use anyhow::{Result, ensure};
@@ -7,12 +9,12 @@ use anyhow::{Result, ensure};
 use super::Room;
 use crate::{
     clock,
-    docker::{Docker, build_context},
+    docker::{Docker, Network, build_context},
     generate::{Dates, Plan, Writer},
     process::binary,
 };
 
-const BASE: &str = "gcr.io/distroless/cc-debian12:nonroot";
+pub(super) const BASE: &str = "gcr.io/distroless/cc-debian12:nonroot";
 const DAEMONS: [&str; 4] = ["broker", "index", "sinks", "agent"];
 const BINARIES: [&str; 5] = ["logmill", "logmill-agent", "logmill-broker", "logmill-sinks", "logmill-index"];
 const FILES: usize = 6;
@@ -22,7 +24,7 @@ const TICK: Duration = Duration::from_millis(300);
 pub(super) async fn run(room: &Room) -> Result<String> {
     let per_file: u64 = if room.is_long() { 200_000 } else { 5_000 };
     let rate = if room.is_long() { 8000 } else { 3000 };
-    let docker = Docker::start(&room.dir.join("docker")).await?;
+    let docker = Docker::start(&room.dir.join("docker"), Network::Own).await?;
     docker.import_base(BASE)?;
     let context = room.dir.join("context");
     build_context(&context, &BINARIES)?;
@@ -62,20 +64,15 @@ pub(super) async fn run(room: &Room) -> Result<String> {
     }
     let total = FILES as u64 * per_file;
     ensure!(writer.join()? == total, "the writer did not finish");
-    let (files, lines) = (FILES.to_string(), per_file.to_string());
-    let whole = ["readback", "--brokers", "localhost:9094", "--topic", "logs.app", "--index", "http://127.0.0.1:9200"];
-    let whole = [&whole[..], &["--indices", "app-logs-*", "--files", &files, "--lines", &lines]].concat();
-    let program = std::env::current_exe()?;
-    clock::until("every line in topic and index", Duration::from_secs(90), Duration::from_secs(1), || async {
-        docker.in_network(&program, &whole).map(Some)
-    })
-    .await?;
+    whole(&docker, FILES, per_file, Duration::from_secs(90)).await?;
     listeners(&docker)?;
     let longest = stopped(&docker)?;
     docker.compose(&file, &environment, &["down", "--volumes"])?;
     alone(&docker).await?;
+    let real =
+        elasticsearch::run(&docker, &file.with_file_name("compose.elasticsearch.yaml"), &room.dir.join("more")).await?;
     Ok(format!(
-        "5 images built in {:.1} s, the largest {} MB (dev binaries); {total} lines whole over kills of each container; longest stop {:.1} s",
+        "5 images built in {:.1} s, the largest {} MB (dev binaries); {total} lines whole over kills of each container; longest stop {:.1} s; {real}",
         built.as_secs_f64(),
         largest / 1_000_000,
         longest.as_secs_f64()
@@ -93,6 +90,19 @@ fn build(docker: &Docker, context: &Path, target: &str) -> Result<u64> {
     let version = docker.run(&["run", "--rm", &tag, "--version"])?;
     ensure!(version.contains("linux-gnu)"), "{tag}: {version}");
     Ok(docker.run(&["inspect", "--format", "{{.Size}}", &tag])?.parse()?)
+}
+
+/// Waits until every line is in topic and index, none twice.
+async fn whole(docker: &Docker, files: usize, lines: u64, within: Duration) -> Result<()> {
+    let (files, lines) = (files.to_string(), lines.to_string());
+    let whole = ["readback", "--brokers", "localhost:9094", "--topic", "logs.app", "--index", "http://127.0.0.1:9200"];
+    let whole = [&whole[..], &["--indices", "app-logs-*", "--files", &files, "--lines", &lines]].concat();
+    let program = std::env::current_exe()?;
+    clock::until("every line in topic and index", within, Duration::from_secs(1), || async {
+        docker.in_network(&program, &whole).map(Some)
+    })
+    .await?;
+    Ok(())
 }
 
 fn container(name: &str) -> String {

@@ -65,8 +65,15 @@ pub(super) async fn of_agent(room: &Room) -> Result<String> {
     Ok(format!("{} cuts, {repeats} lines sent again with their old ids, in order", rounds(room)))
 }
 
-/// Remembers what was acknowledged.
-struct Acks(Arc<Mutex<BTreeSet<u64>>>, Arc<AtomicBool>);
+/// Remembers what was acknowledged: the number at the beginning of each record.
+pub(super) struct Acks(Arc<Mutex<BTreeSet<u64>>>, Arc<AtomicBool>);
+
+impl Acks {
+    /// After `cut` nothing counts any more.
+    pub(super) fn new(acked: Arc<Mutex<BTreeSet<u64>>>, cut: Arc<AtomicBool>) -> Self {
+        Self(acked, cut)
+    }
+}
 
 impl ClientContext for Acks {}
 
@@ -75,7 +82,6 @@ impl ProducerContext for Acks {
 
     fn delivery(&self, result: &DeliveryResult<'_>, _: ()) {
         let Ok(message) = result else { return };
-        // After the cut nothing counts any more.
         if self.1.load(Ordering::SeqCst) {
             return;
         }
@@ -94,7 +100,7 @@ async fn broker(dir: &std::path::Path, mut seconds: f64) -> Result<usize> {
         .set("bootstrap.servers", &pipeline.brokers)
         .set("enable.idempotence", "true")
         .set("linger.ms", "2")
-        .create_with_context(Acks(acked.clone(), cut.clone()))?;
+        .create_with_context(Acks::new(acked.clone(), cut.clone()))?;
     let (start, mut n) = (clock::now(), 0u64);
     let filler = "x".repeat(180);
     loop {

@@ -1,5 +1,7 @@
 //! The packages on a booted Debian: installed, supervised, reloaded, upgraded and removed, with no line lost or doubled.
 
+mod documented;
+
 use std::{fs, time::Duration};
 
 use anyhow::{Context, Result, ensure};
@@ -10,7 +12,6 @@ use crate::{
     generate::{Dates, Plan, Writer},
     machine::Machine,
     packages,
-    process::binary,
 };
 
 const DAEMONS: [&str; 4] = ["broker", "index", "sinks", "agent"];
@@ -32,7 +33,7 @@ pub(super) async fn run(room: &Room) -> Result<String> {
     // The agent's reference configuration tails all of /var/log: there dpkg's own log would be among the lines.
     machine.sh("sed -i '/^log /d' /etc/dpkg/dpkg.cfg")?;
     let began = clock::now();
-    machine.sh("dpkg -i /srv/first/*.deb")?;
+    machine.sh(&documented::installation()?)?;
     let installed = began.elapsed();
     for name in DAEMONS {
         active(&machine, name).await?;
@@ -76,7 +77,8 @@ pub(super) async fn run(room: &Room) -> Result<String> {
         machine.in_network(&program, &whole).map(Some)
     })
     .await?;
-    machine.in_network(&binary("logmill")?, &["ledger"]).context("the ledger")?;
+    documented::operations(&machine).context("docs/operations.md")?;
+    documented::drop_in(&machine).await.context("docs/install.md")?;
 
     let mut longest = Duration::ZERO;
     for name in ["agent", "sinks", "index", "broker"] {

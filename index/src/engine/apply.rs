@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use logmill_daemon::Pulse;
 use parking_lot::{Condvar, Mutex};
 use tantivy::TantivyError;
 
@@ -103,8 +104,8 @@ impl Engine {
     ///
     /// # Errors
     /// An index cannot be written: nothing more is accepted, the log keeps what is not committed.
-    pub(crate) fn apply_until_stopped(self: &Arc<Self>) -> Result<(), IndexError> {
-        let mut applier = Applier { engine: self.clone(), writers: HashMap::new(), waiting: VecDeque::new() };
+    pub(crate) fn apply_until_stopped(self: &Arc<Self>, pulse: Pulse) -> Result<(), IndexError> {
+        let mut applier = Applier { engine: self.clone(), writers: HashMap::new(), waiting: VecDeque::new(), pulse };
         let result = applier.run();
         if let Err(error) = &result {
             self.wal.fail(&error.to_string());
@@ -122,6 +123,8 @@ struct Applier {
     writers: HashMap<u64, OpenWriter>,
     /// Indices with something to do and no writer, or whose records are not durable yet, oldest first.
     waiting: VecDeque<(Instant, Arc<Shard>)>,
+    /// A piece of work is what one index has pending, or one commit.
+    pulse: Pulse,
 }
 
 fn failed(shard: &Shard) -> impl FnOnce(TantivyError) -> IndexError {
@@ -134,7 +137,9 @@ impl Applier {
         let interval = self.engine.options.refresh_interval;
         loop {
             let deadline = self.deadline(interval);
+            self.pulse.waiting();
             let (queue, urgent, stop) = self.wait(deadline);
+            self.pulse.working();
             let now = clock::now();
             self.waiting.extend(queue.into_iter().map(|shard| (now, shard)));
             if stop {
@@ -227,6 +232,7 @@ impl Applier {
 
     /// Gives all durable pending changes of an index to its writer.
     fn feed(&mut self, shard: &Arc<Shard>) -> Result<(), IndexError> {
+        self.pulse.working();
         let durable = self.engine.wal.durable().position;
         let pending: VecDeque<Pending> = {
             let mut state = shard.state.lock();
@@ -271,6 +277,7 @@ impl Applier {
     }
 
     fn commit(&mut self, number: u64) -> Result<(), IndexError> {
+        self.pulse.working();
         let Some(writer) = self.writers.get_mut(&number) else { return Ok(()) };
         if writer.dirty_since.is_none() {
             return Ok(());
@@ -302,6 +309,7 @@ impl Applier {
     }
 
     fn close(&mut self, number: u64) -> Result<(), IndexError> {
+        self.pulse.working();
         let Some(writer) = self.writers.remove(&number) else { return Ok(()) };
         let shard = writer.shard.clone();
         writer.close().map_err(failed(&shard))?;

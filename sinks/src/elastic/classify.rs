@@ -4,20 +4,29 @@
 //! `document_parsing_exception` and the cluster's for `validation_exception` (shard limit) or `index_closed_exception`.
 //! Whatever is not known to be the document's own fault is never rejected.
 
-use logmill_config::sinks::Op;
+use logmill_config::sinks::{Op, Version};
 
 use super::response::Fault;
 use crate::connector::{Class, Outcome, Outcomes};
 
-/// One item of a `_bulk` answer.
-pub(super) fn item(op: Op, status: u16, fault: Option<Fault<'_>>) -> Outcome {
+/// One item of a `_bulk` answer. `version` is that of index and delete operations.
+pub(super) fn item(op: Op, version: Version, status: u16, fault: Option<Fault<'_>>) -> Outcome {
+    let versioned = version == Version::Offset && matches!(op, Op::Index | Op::Delete);
+    // What is to be deleted is not there, or its index is not.
+    let is_gone = |fault: &Fault<'_>| fault.kind.is_empty() || fault.kind == "index_not_found_exception";
     let fault = fault.unwrap_or_default();
     match status {
         200..=299 => return Outcome::Done { duplicate: false },
+        404 if op == Op::Delete && is_gone(&fault) => return Outcome::Done { duplicate: true },
         // Read-only, frozen or flooded index: 403 or 429, waits for the operator. 503 is a cluster without a master.
         403 | 429 if fault.kind == "cluster_block_exception" => return Outcome::Pause { reason: fault.words(status) },
-        409 if op == Op::Create => return Outcome::Done { duplicate: true },
+        // There already; or, with versions, this one or a later one.
+        409 if op == Op::Create || versioned => return Outcome::Done { duplicate: true },
         408 | 409 | 429 => return Outcome::Retry { reason: fault.words(status) },
+        // Two requests made the index at the same moment.
+        400 if fault.kind == "resource_already_exists_exception" => {
+            return Outcome::Retry { reason: fault.words(status) };
+        }
         // An ingest pipeline's `fail` processor: the document's own, although 500.
         500 if fault.kind == "fail_processor_exception" => {}
         500..=599 => return Outcome::Retry { reason: fault.words(status) },
@@ -40,6 +49,7 @@ fn document_fault(fault: &Fault<'_>) -> Option<Class> {
         | "parsing_exception"
         | "parse_exception"
         | "json_parse_exception"
+        | "stream_constraints_exception"
         | "x_content_parse_exception"
         | "x_content_e_o_f_exception"
         | "not_x_content_exception"

@@ -70,6 +70,12 @@ impl IndexTemplate {
         &self.fields
     }
 
+    /// Whether any event at all could make a name of it.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let values = vec![Some("x".to_owned()); self.fields.len()];
+        self.render(Hour::from_millis(0), &values).map(|_| ())
+    }
+
     fn render(&self, hour: Hour, values: &[Option<String>]) -> Result<String, String> {
         let date = hour.date().ok_or("the event's time is outside the years -9999 to 9999")?;
         let mut name = String::with_capacity(48);

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use logmill_config::sinks::Op;
+use logmill_config::sinks::{Op, Version};
 use serde::{
     Deserialize,
     de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor},
@@ -37,9 +37,9 @@ impl Fault<'_> {
     }
 }
 
-/// The outcomes of `items` documents sent with `op`. An answer that is broken or counts otherwise says nothing about any
-/// of them: all are tried again (`create` makes that harmless).
-pub(super) fn outcomes(op: Op, body: &[u8], items: usize) -> Outcomes {
+/// The outcomes of `items` operations, those that take one with a version. An answer that is broken or counts otherwise says nothing about any
+/// of them: all are tried again.
+pub(super) fn outcomes(version: Version, body: &[u8], items: usize) -> Outcomes {
     let retry = |reason: String| Outcomes::All(Outcome::Retry { reason });
     let answer: Answer<'_> = match serde_json::from_slice(body) {
         Ok(answer) => answer,
@@ -53,9 +53,9 @@ pub(super) fn outcomes(op: Op, body: &[u8], items: usize) -> Outcomes {
         return Outcomes::All(Outcome::Done { duplicate: false });
     }
     let mut each = vec![Outcome::Done { duplicate: false }; items];
-    for (at, item) in answer.items.odd {
+    for (at, op, item) in answer.items.odd {
         if let Some(slot) = each.get_mut(at) {
-            *slot = classify::item(op, item.status, item.error.map(|e| e.0));
+            *slot = classify::item(op, version, item.status, item.error.map(|e| e.0));
         }
     }
     Outcomes::Each(each)
@@ -87,7 +87,7 @@ struct Answer<'a> {
 /// Only what is not plainly done is kept.
 struct Items<'a> {
     count: usize,
-    odd: Vec<(usize, ItemBody<'a>)>,
+    odd: Vec<(usize, Op, ItemBody<'a>)>,
 }
 
 #[derive(Deserialize)]
@@ -107,9 +107,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Items<'a>, A::Error> {
                 let mut items = Items { count: 0, odd: Vec::new() };
-                while let Some(Wrapped(item)) = seq.next_element::<Wrapped<'a>>()? {
+                while let Some(Wrapped(op, item)) = seq.next_element::<Wrapped<'a>>()? {
                     if !(200..300).contains(&item.status) || item.error.is_some() {
-                        items.odd.push((items.count, item));
+                        items.odd.push((items.count, op, item));
                     }
                     items.count += 1;
                 }
@@ -120,8 +120,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
     }
 }
 
-/// `{"create": {…}}`, whatever the operation is called.
-struct Wrapped<'a>(ItemBody<'a>);
+/// `{"create": {…}}`.
+struct Wrapped<'a>(Op, ItemBody<'a>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Wrapped<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -133,13 +133,28 @@ impl<'de: 'a, 'a> Deserialize<'de> for Wrapped<'a> {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Wrapped<'a>, A::Error> {
                 let mut item = None;
-                while map.next_key::<IgnoredAny>()?.is_some() {
-                    item = Some(Wrapped(map.next_value()?));
+                while let Some(Verb(op)) = map.next_key()? {
+                    item = Some(Wrapped(op, map.next_value()?));
                 }
                 item.ok_or_else(|| serde::de::Error::custom("an item without an operation"))
             }
         }
         deserializer.deserialize_map(One(std::marker::PhantomData))
+    }
+}
+
+struct Verb(Op);
+
+impl<'de> Deserialize<'de> for Verb {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        Ok(Verb(match text.as_ref() {
+            "create" => Op::Create,
+            "index" => Op::Index,
+            "update" => Op::Update,
+            "delete" => Op::Delete,
+            other => return Err(serde::de::Error::custom(format!("an item of the unknown operation {other:?}"))),
+        }))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use logmill_config::sinks::Op;
+
 use super::*;
 use crate::connector::Class;
 
@@ -18,8 +20,13 @@ fn word(outcome: &Outcome) -> &'static str {
     }
 }
 
-fn item(op: Op, status: u16, kind: &str, reason: &str) -> &'static str {
-    let name = if op == Op::Create { "create" } else { "index" };
+fn item(op: Op, version: Version, status: u16, kind: &str, reason: &str) -> &'static str {
+    let name = match op {
+        Op::Create => "create",
+        Op::Index => "index",
+        Op::Update => "update",
+        Op::Delete => "delete",
+    };
     let mut body = json!({"_index": "a", "_id": "1", "status": status});
     if !kind.is_empty() {
         body["error"] = json!({"type": kind, "reason": reason, "index_uuid": "x", "shard": "0", "index": "a"});
@@ -27,7 +34,7 @@ fn item(op: Op, status: u16, kind: &str, reason: &str) -> &'static str {
     let done = json!({"create": {"_index": "a", "_id": "0", "_version": 1, "result": "created",
         "_shards": {"total": 1, "successful": 1, "failed": 0}, "_seq_no": 0, "_primary_term": 1, "status": 201}});
     let answer = json!({"errors": true, "took": 3, "items": [done, {name: body}]}).to_string();
-    match response::outcomes(op, answer.as_bytes(), 2) {
+    match response::outcomes(version, answer.as_bytes(), 2) {
         Outcomes::Each(each) => {
             assert_eq!(word(&each[0]), "indexed");
             word(&each[1])
@@ -111,9 +118,25 @@ fn items_by_status_and_type() {
         (418, "teapot", "", "pause"),
     ];
     for (status, kind, reason, expected) in table {
-        assert_eq!(item(Op::Create, *status, kind, reason), *expected, "{status} {kind} {reason}");
+        assert_eq!(item(Op::Create, Version::None, *status, kind, reason), *expected, "{status} {kind} {reason}");
     }
-    assert_eq!(item(Op::Index, 409, "version_conflict_engine_exception", ""), "retry");
+}
+
+#[test]
+fn items_by_operation_and_version() {
+    let conflict = |op, version| item(op, version, 409, "version_conflict_engine_exception", "");
+    assert_eq!(conflict(Op::Index, Version::None), "retry");
+    // A later one, or this one, is there already.
+    assert_eq!(conflict(Op::Index, Version::Offset), "duplicate");
+    assert_eq!(conflict(Op::Delete, Version::Offset), "duplicate");
+    assert_eq!(conflict(Op::Update, Version::Offset), "retry");
+    assert_eq!(conflict(Op::Create, Version::None), "duplicate");
+    // What is to go is not there.
+    assert_eq!(item(Op::Delete, Version::None, 404, "", ""), "duplicate");
+    assert_eq!(item(Op::Delete, Version::None, 404, "index_not_found_exception", "no such index [a]"), "duplicate");
+    assert_eq!(item(Op::Delete, Version::None, 404, "alias_missing", ""), "pause");
+    assert_eq!(item(Op::Index, Version::None, 404, "", ""), "pause");
+    assert_eq!(item(Op::Create, Version::None, 400, "resource_already_exists_exception", "index [a/x]"), "retry");
 }
 
 #[test]
@@ -150,7 +173,7 @@ fn the_cause_behind_a_reason_is_kept_and_long_ones_are_cut() {
         "type": "document_parsing_exception", "reason": "failed to parse",
         "caused_by": {"type": "number_format_exception", "reason": "For input string: \"é\"", "caused_by": null}}}},
         {"create": {"status": 400, "error": {"type": "mapper_parsing_exception", "reason": "é".repeat(5000)}}}]});
-    let Outcomes::Each(each) = response::outcomes(Op::Create, answer.to_string().as_bytes(), 2) else { panic!() };
+    let Outcomes::Each(each) = response::outcomes(Version::None, answer.to_string().as_bytes(), 2) else { panic!() };
     let Outcome::Reject { reason, .. } = &each[0] else { panic!("{each:?}") };
     assert_eq!(reason, "400 document_parsing_exception: failed to parse: For input string: \"é\"");
     let Outcome::Reject { reason, .. } = &each[1] else { panic!("{each:?}") };
@@ -169,15 +192,19 @@ fn an_answer_that_is_broken_or_counts_otherwise_says_nothing() {
         format!(r#"{{"errors":false,"items":[{one},{one}"#),
         format!(r#"{{"errors":false,"items":[{one},{{}}]}}"#),
         format!(r#"{{"errors":false,"items":[{one},{{"create":{{}}}}]}}"#),
+        format!(r#"{{"errors":false,"items":[{one},{{"other":{{"status":201}}}}]}}"#),
     ] {
-        let found = response::outcomes(Op::Create, broken.as_bytes(), 2);
+        let found = response::outcomes(Version::None, broken.as_bytes(), 2);
         assert!(matches!(found, Outcomes::All(Outcome::Retry { .. })), "{broken}: {found:?}");
     }
     let whole = format!(r#"{{"took":1,"errors":false,"items":[{one},{one}]}}"#);
-    assert_eq!(response::outcomes(Op::Create, whole.as_bytes(), 2), Outcomes::All(Outcome::Done { duplicate: false }));
+    assert_eq!(
+        response::outcomes(Version::None, whole.as_bytes(), 2),
+        Outcomes::All(Outcome::Done { duplicate: false })
+    );
     let hidden = format!(r#"{{"errors":false,"items":[{one},{{"create":{{"status":429}}}}]}}"#);
     assert!(
-        matches!(response::outcomes(Op::Create, hidden.as_bytes(), 2), Outcomes::Each(_)),
+        matches!(response::outcomes(Version::None, hidden.as_bytes(), 2), Outcomes::Each(_)),
         "errors:false is only a hint"
     );
 }

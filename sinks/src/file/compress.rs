@@ -24,7 +24,13 @@ pub(super) fn compress(path: &Path, compression: FileCompression) -> io::Result<
     let Some(extension) = extension(compression) else { return Ok(()) };
     let target = with(path, extension);
     let unfinished = with(&target, UNFINISHED);
-    let mut from = BufReader::with_capacity(256 << 10, File::open(path)?);
+    let original = File::open(path)?;
+    // After a reload the writer before this one may still be compressing the same file.
+    original.lock()?;
+    if !path.exists() {
+        return Ok(());
+    }
+    let mut from = BufReader::with_capacity(256 << 10, original);
     let to = File::create(&unfinished)?;
     let to = match compression {
         FileCompression::Zstd => {

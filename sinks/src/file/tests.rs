@@ -63,6 +63,28 @@ fn line_ends_are_found_across_blocks() {
 }
 
 #[test]
+fn an_old_file_is_set_aside_without_another_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Writer::new(&config(dir.path(), FileCompression::None)).unwrap();
+    writer.set_aside_when_old(time(0)).unwrap();
+    assert!(names(dir.path()).is_empty(), "nothing is made of nothing");
+    writer.append(b"{}\n", time(0)).unwrap();
+    writer.set_aside_when_old(time(59)).unwrap();
+    assert_eq!(names(dir.path()), ["app.ndjson"]);
+    writer.set_aside_when_old(time(60)).unwrap();
+    assert_eq!(names(dir.path()), ["app.ndjson.20261121T071747Z"]);
+    writer.set_aside_when_old(time(200)).unwrap();
+    assert_eq!(names(dir.path()).len(), 1);
+
+    // One that another process left behind.
+    fs::write(dir.path().join("app.ndjson"), b"{}\n").unwrap();
+    let found = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::from(u32::MAX));
+    writer.set_aside_when_old(found).unwrap();
+    assert_eq!(names(dir.path()).len(), 2);
+    assert!(!dir.path().join("app.ndjson").exists());
+}
+
+#[test]
 fn large_and_old_files_are_set_aside() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer = Writer::new(&config(dir.path(), FileCompression::None)).unwrap();
@@ -136,6 +158,21 @@ fn one_process_writes_a_file() {
     assert!(error.contains("another process writes this file"), "{error}");
     drop(first);
     assert!(File::new("archive", &config).is_ok());
+}
+
+#[tokio::test]
+async fn a_file_that_was_closed_is_free_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = config(dir.path(), FileCompression::None);
+    let first = File::new("archive", &config).unwrap();
+    first.writer.lock().append(b"{}\n", time(0)).unwrap();
+    // What still holds it, such as a delivery that was broken off.
+    let held = first.writer.clone();
+    first.close().await;
+    let second = File::new("archive", &config).unwrap();
+    assert!(held.lock().append(b"{}\n", time(0)).is_err());
+    second.writer.lock().append(b"{}\n", time(0)).unwrap();
+    assert_eq!(fs::read(&config.path).unwrap(), b"{}\n{}\n");
 }
 
 #[test]

@@ -17,6 +17,8 @@ pub(super) struct Writer {
     config: sinks::File,
     /// Held as long as this process writes the file.
     lock: Option<File>,
+    /// The file is another's now: what was still to be done with it fails.
+    closed: bool,
     open: Option<Open>,
     /// After an error: the length that is on disk. What stands behind it is never believed, whatever a later sync says.
     cut: Option<u64>,
@@ -35,8 +37,14 @@ impl Writer {
     /// # Errors
     /// Another process has the file. A directory that cannot be written is an error of the first append.
     pub(super) fn new(config: &sinks::File) -> io::Result<Self> {
-        let mut writer =
-            Self { config: config.clone(), lock: None, open: None, cut: None, compressing: Arc::default() };
+        let mut writer = Self {
+            config: config.clone(),
+            lock: None,
+            closed: false,
+            open: None,
+            cut: None,
+            compressing: Arc::default(),
+        };
         match writer.take_lock() {
             Err(e) if e.kind() == io::ErrorKind::ResourceBusy => Err(e),
             _ => Ok(writer),
@@ -51,9 +59,7 @@ impl Writer {
     /// the file is next opened.
     pub(super) fn append(&mut self, lines: &[u8], now: SystemTime) -> io::Result<()> {
         self.take_lock()?;
-        if self.open.as_ref().is_some_and(|open| open.synced > 0 && age(open.since, now) >= self.config.max_age) {
-            self.set_aside(now)?;
-        }
+        self.set_aside_when_old(now)?;
         let mut open = match self.open.take() {
             Some(open) => open,
             None => self.open_again(now)?,
@@ -78,7 +84,27 @@ impl Writer {
         Ok(())
     }
 
+    /// Sets the file aside once it is `max_age` old, if there is a line in it; also one that was there before the start.
+    pub(super) fn set_aside_when_old(&mut self, now: SystemTime) -> io::Result<()> {
+        if self.open.is_none() && self.config.path.exists() {
+            self.take_lock()?;
+            self.open = Some(self.open_again(now)?);
+        }
+        let is_old = |open: &Open| open.synced > 0 && age(open.since, now) >= self.config.max_age;
+        if self.open.as_ref().is_some_and(is_old) { self.set_aside(now) } else { Ok(()) }
+    }
+
+    /// Gives the file free for another writer.
+    pub(super) fn close(&mut self) {
+        self.open = None;
+        self.lock = None;
+        self.closed = true;
+    }
+
     fn take_lock(&mut self) -> io::Result<()> {
+        if self.closed {
+            return Err(io::Error::other("its sink was stopped"));
+        }
         if self.lock.is_some() {
             return Ok(());
         }

@@ -1,15 +1,22 @@
 //! What a record becomes: lines of a bulk request, a dead letter, or nothing.
 
-use logmill_config::sinks::{Elasticsearch, Id, Op};
+use logmill_config::{
+    ConfigFile,
+    sinks::{Elasticsearch, Id, Op, SinksConfig, Tombstones, Version},
+};
 
 use super::*;
-use crate::{connector::Connector, elastic::Elastic, tests::settings};
+use crate::{
+    connector::Connector,
+    destination,
+    tests::{elastic, settings},
+};
 
 const ID: [u8; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255];
 
 fn preparer(id: Id, op: Op, index: &str) -> Preparer {
     let settings = Elasticsearch { index: index.into(), id, op, ..settings("http://localhost") };
-    Preparer::new("mine", Elastic::new("mine", &settings).unwrap().encoder())
+    Preparer::new("mine", None, elastic(&settings).unwrap().encoder())
 }
 
 fn headers(list: &[(&[u8], Option<&[u8]>)]) -> Headers {
@@ -101,4 +108,97 @@ fn a_replay_is_only_for_the_sink_it_names() {
     assert_eq!(lines(&mut preparer, record(Some(b"not json")), &other).unwrap(), "filtered");
     let mine = headers(&[(b"logmill-replay-sink", Some(b"mine"))]);
     assert!(lines(&mut preparer, record(Some(b"{}")), &mine).unwrap().starts_with("{\"create\""));
+}
+
+fn own_ids(id: Id, op: Op, version: Version, tombstones: Tombstones) -> Preparer {
+    let settings = Elasticsearch { index: "a".into(), id, op, version, tombstones, ..settings("http://localhost") };
+    Preparer::new("mine", None, elastic(&settings).unwrap().encoder())
+}
+
+#[test]
+fn ids_of_the_user_s_own_with_the_offset_as_version() {
+    let mut by_key = own_ids(Id::Key, Op::Index, Version::Offset, Tombstones::Delete);
+    let keyed = |value, key| Record { key, ..record(value) };
+    assert_eq!(
+        lines(&mut by_key, keyed(Some(b"{}"), Some("a\"\u{e9}\n".as_bytes())), &headers(&[])).unwrap(),
+        "{\"index\":{\"_index\":\"a\",\"_id\":\"a\\\"\u{e9}\\n\",\"version\":42,\"version_type\":\"external\"}}\n{}\n"
+    );
+    // A dead letter that comes again is no newer than it was.
+    let replayed = headers(&[(b"logmill-replay-sink", Some(b"mine")), (b"logmill-replay-offset", Some(b"7"))]);
+    assert!(lines(&mut by_key, record(Some(b"{}")), &replayed).unwrap().contains("\"version\":7,"));
+    assert_eq!(
+        lines(&mut by_key, record(None), &headers(&[])).unwrap(),
+        "{\"delete\":{\"_index\":\"a\",\"_id\":\"k\",\"version\":42,\"version_type\":\"external\"}}\n"
+    );
+    for key in [None, Some(&b""[..]), Some(b"\xff"), Some(&[b'x'; 513])] {
+        let (class, reason) = lines(&mut by_key, keyed(Some(b"{}"), key), &headers(&[])).unwrap_err();
+        assert_eq!(class, Class::Id, "{reason}");
+    }
+
+    let mut by_field = own_ids(Id::Field("user.id".into()), Op::Update, Version::None, Tombstones::Skip);
+    assert_eq!(
+        lines(&mut by_field, record(Some(b"{\"user\":{\"id\":5}}")), &headers(&[])).unwrap(),
+        "{\"update\":{\"_index\":\"a\",\"_id\":\"5\",\"retry_on_conflict\":3}}\n{\"doc_as_upsert\":true,\"doc\":{\"user\":{\"id\":5}}}\n"
+    );
+    assert_eq!(lines(&mut by_field, record(None), &headers(&[])).unwrap(), "filtered");
+    assert_eq!(lines(&mut by_field, record(Some(b"{}")), &headers(&[])).unwrap_err().0, Class::Id);
+
+    let mut gone = own_ids(Id::Key, Op::Delete, Version::None, Tombstones::Delete);
+    let expected = "{\"delete\":{\"_index\":\"a\",\"_id\":\"k\"}}\n";
+    assert_eq!(lines(&mut gone, record(Some(b"{\n}")), &headers(&[])).unwrap(), expected);
+}
+
+#[test]
+fn equal_ids_have_equal_identities() {
+    let mut by_field = own_ids(Id::Field("n".into()), Op::Index, Version::Offset, Tombstones::Reject);
+    let mut identity = |value: &[u8], offset| {
+        let mut builder = BatchBuilder::default();
+        let record = Record { offset, ..record(Some(value)) };
+        assert!(matches!(by_field.record(record, &headers(&[]), 1, &mut builder), Intake::Document(_)));
+        builder.finish().items[0].identity
+    };
+    let first = identity(b"{\"n\":1}", 1);
+    assert_eq!(first, identity(b"{\"n\":\"1\",\"x\":2}", 9));
+    assert_ne!(first, identity(b"{\"n\":2}", 1));
+}
+
+#[test]
+fn a_condition_filters_what_is_one_object() {
+    let text = "sinks: [{ name: mine, topics: [t], when: { equals: { a: 1 } }, elasticsearch: { hosts: ['http://h'], index: a, id: key } }]";
+    let config = SinksConfig::parse_with("s", text, &|_| None).unwrap();
+    let sink = &config.sinks[0];
+    let mut preparer = Preparer::new("mine", sink.when.clone(), destination::encoder(sink).unwrap());
+    let mut of = |value: Option<&[u8]>| lines(&mut preparer, record(value), &headers(&[]));
+    assert!(of(Some(b"{\"a\":1}")).unwrap().ends_with("\n{\"a\":1}\n"));
+    assert_eq!(of(Some(b"{\"a\":2}")).unwrap(), "filtered");
+    assert_eq!(of(Some(b"{\"a\":2")).unwrap_err().0, Class::Decode);
+    assert!(of(None).unwrap().starts_with("{\"delete\""), "whose it was is not known");
+}
+
+#[test]
+fn what_is_added_names_the_index_and_the_original_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("country.mmdb");
+    crate::enrich::tests::write(&path, &serde_json::json!({"country": {"iso_code": "gb"}}));
+    let text = format!(
+        "sinks: [{{ name: mine, topics: [t], enrich: {{ geoip: {{ field: client.ip, database: '{}' }} }},
+            elasticsearch: {{ hosts: ['http://h'], index: 'visits-{{client.geo.country_iso_code}}' }} }}]",
+        path.display()
+    );
+    let config = SinksConfig::parse_with("s", &text, &|_| None).unwrap();
+    let sink = &config.sinks[0];
+    let metrics = crate::metrics::Metrics::register(&prometheus::Registry::new()).unwrap();
+    let enrichment = crate::enrich::Enrichment::open(sink, &metrics).unwrap().unwrap();
+    let encoder = destination::encoder(sink).unwrap();
+    let mut preparer = Preparer::new("mine", None, encoder).with_enricher(Some(enrichment.enricher()));
+    // The dead letter's value is looked at by `lines`.
+    let known = record(Some(b"{\"client\":{\"ip\":\"81.2.69.1\"},\n\"n\":1.0}"));
+    let text = lines(&mut preparer, known, &headers(&[])).unwrap();
+    assert!(text.contains("\"_index\":\"visits-gb\""), "{text}");
+    assert!(
+        text.ends_with("\n{\"client\":{\"ip\":\"81.2.69.1\",\"geo\":{\"country_iso_code\":\"gb\"}}, \"n\":1.0}\n"),
+        "{text}"
+    );
+    let unknown = record(Some(b"{\"client\":{\"ip\":\"10.0.0.1\"}}"));
+    assert_eq!(lines(&mut preparer, unknown, &headers(&[])).unwrap_err().0, Class::IndexName);
 }

@@ -1,9 +1,13 @@
 //! Partitions come and go: their ledger is read from the committed metadata when they come, and what is under way is
 //! finished and committed, within bounds, before they go.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
-use rdkafka::{Offset, TopicPartitionList, consumer::Consumer as _};
+use logmill_config::sinks::Start;
+use rdkafka::{Offset, TopicPartitionList, consumer::Consumer as _, error::KafkaResult};
 
 use super::Reader;
 use crate::{alarms::Alarm, consumer::Rebalance, ledger::Ledger, native};
@@ -12,6 +16,9 @@ use crate::{alarms::Alarm, consumer::Rebalance, ledger::Ledger, native};
 const FINISH: Duration = Duration::from_secs(5);
 /// And then for its commit.
 const COMMIT: Duration = Duration::from_secs(3);
+
+/// For an answer of Kafka's about where partitions begin.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Partitions being given up.
 pub(super) struct Revoking {
@@ -47,12 +54,13 @@ impl Reader {
         let committed = if list.count() == 0 {
             Ok(TopicPartitionList::new())
         } else {
-            self.consumer.committed_offsets(list.clone(), Duration::from_secs(5))
+            self.consumer.committed_offsets(list.clone(), PATIENCE)
         };
-        let committed = match committed {
-            Ok(committed) => committed,
+        let read = committed.and_then(|committed| Ok((self.starts(&committed)?, committed)));
+        let (starts, committed) = match read {
+            Ok(read) => read,
             Err(e) => {
-                tracing::info!(sink = %self.sink.name, "cannot read the committed offsets yet, tried again: {e}");
+                tracing::info!(sink = %self.sink.name, "cannot read where the partitions begin yet, tried again: {e}");
                 self.consumer.context().put_back(Rebalance::Assign(list));
                 self.assign_again = Some(now + Duration::from_secs(1));
                 return;
@@ -71,11 +79,12 @@ impl Reader {
                 }
                 Ledger::default()
             });
-            let number = self.shared.partitions.assign(topic, partition, position, ledger);
+            let first = starts.get(&(topic.to_owned(), partition)).copied();
+            let number = self.shared.partitions.assign(topic, partition, position, first, ledger);
             if let Some(old) = self.assignments.entry(topic.to_owned()).or_default().insert(partition, number) {
                 self.shared.partitions.remove(&[old]);
             }
-            let start = position.map_or(Offset::Beginning, Offset::Offset);
+            let start = position.or(first).map_or(Offset::Beginning, Offset::Offset);
             if let Err(e) = list.set_partition_offset(topic, partition, start) {
                 tracing::debug!(sink = %self.sink.name, topic, partition, "start at {start:?}: {e}");
             }
@@ -89,6 +98,33 @@ impl Reader {
         if self.paused {
             self.pause(true);
         }
+    }
+
+    /// Where partitions begin of which nothing is committed; those that begin with their log are left out.
+    fn starts(&self, committed: &TopicPartitionList) -> KafkaResult<HashMap<(String, i32), i64>> {
+        let elements = committed.elements();
+        let fresh = elements.iter().filter(|element| !matches!(element.offset(), Offset::Offset(_)));
+        let mut starts = HashMap::new();
+        if self.sink.start == Start::Earliest {
+            return Ok(starts);
+        }
+        for element in fresh {
+            let (topic, partition) = (element.topic(), element.partition());
+            let (_, end) = self.consumer.fetch_watermarks(topic, partition, PATIENCE)?;
+            let mut first = end;
+            if let Start::Time(time) = self.sink.start {
+                let mut list = TopicPartitionList::new();
+                list.add_partition_offset(topic, partition, Offset::Offset(time))?;
+                let found = self.consumer.offsets_for_times(list, PATIENCE)?;
+                if let Some(Offset::Offset(offset)) = found.find_partition(topic, partition).map(|found| found.offset())
+                {
+                    first = offset;
+                }
+            }
+            tracing::info!(sink = %self.sink.name, topic, partition, "begins at offset {first}");
+            starts.insert((topic.to_owned(), partition), first);
+        }
+        Ok(starts)
     }
 
     fn revoke(&mut self, list: TopicPartitionList, now: Instant) {

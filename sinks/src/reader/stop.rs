@@ -56,6 +56,7 @@ impl Reader {
 
     /// Leaves the group. Dropping the consumer afterwards closes it.
     pub(super) fn close(&mut self) {
+        self.end_asking();
         let events = self.consumer.context().clone();
         events.close();
         if let Some(revoking) = self.revoking.take() {

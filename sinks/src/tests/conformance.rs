@@ -3,13 +3,15 @@
 
 use std::time::Duration;
 
-use logmill_config::sinks::{Auth, Bulk, Elasticsearch, Id, Op, Tls};
+use logmill_config::sinks::{Auth, Bulk, Compression, Elasticsearch, Id, Op, Template, Tls, Tombstones, Version};
 
 use super::server::{Server, Trick};
 use crate::{
     batch::{Batch, BatchBuilder, Origin},
     connector::{Class, Connector, Outcome, Outcomes},
     elastic::Elastic,
+    error::SinksError,
+    metrics::Metrics,
 };
 
 pub(crate) fn settings(url: &str) -> Elasticsearch {
@@ -18,19 +20,29 @@ pub(crate) fn settings(url: &str) -> Elasticsearch {
         auth: None,
         tls: Tls::default(),
         index: "app-%Y.%m.%d".into(),
+        data_stream: false,
+        template: Template { put: false, name: "logmill-s".into(), priority: 50, retention: None },
         id: Id::Event,
         op: Op::Create,
+        version: Version::None,
+        tombstones: Tombstones::Reject,
+        compression: Compression::None,
+        timeout: Duration::from_secs(90),
         bulk: Bulk { max_bytes: 1 << 20, max_documents: 100, linger: Duration::from_millis(20), in_flight: 2 },
         headers: Default::default(),
     }
 }
 
-fn batch(documents: &[&str]) -> Batch {
+pub(crate) fn elastic(config: &Elasticsearch) -> Result<Elastic, SinksError> {
+    Elastic::new("s", config, &Metrics::register(&prometheus::Registry::new()).unwrap())
+}
+
+pub(crate) fn batch(documents: &[&str]) -> Batch {
     let mut builder = BatchBuilder::default();
     for (n, document) in documents.iter().enumerate() {
         let origin = Origin { assignment: 1, offset: n as i64, timestamp: 0, identity: n as u128 };
         let action = format!("{{\"create\":{{\"_index\":\"a\",\"_id\":\"{n}\"}}}}\n");
-        builder.push(origin, action.as_bytes(), document.as_bytes(), |_| {});
+        builder.push(origin, [action.as_bytes(), document.as_bytes(), b""], |_| {});
     }
     builder.finish()
 }
@@ -38,7 +50,8 @@ fn batch(documents: &[&str]) -> Batch {
 #[tokio::test]
 async fn every_answer_has_its_outcome() {
     let server = Server::start().await;
-    let connector = &Elastic::new("s", &settings(&server.url)).unwrap().with_timeout(Duration::from_secs(1));
+    let settings = Elasticsearch { timeout: Duration::from_secs(1), ..settings(&server.url) };
+    let connector = &elastic(&settings).unwrap();
     let done = |duplicate| Outcome::Done { duplicate };
     let all = |delivery: &crate::connector::Delivery| match &delivery.outcomes {
         Outcomes::All(outcome) => outcome.clone(),
@@ -87,9 +100,51 @@ async fn every_answer_has_its_outcome() {
 }
 
 #[tokio::test]
+async fn a_compressed_request_is_the_same_request() {
+    let server = Server::start().await;
+    let connector = elastic(&Elasticsearch { compression: Compression::Gzip, ..settings(&server.url) }).unwrap();
+    let delivery = connector.deliver(&batch(&["{\"n\":1}", "{\"n\":2}"])).await;
+    assert_eq!(delivery.outcomes, Outcomes::All(Outcome::Done { duplicate: false }));
+    assert_eq!((server.count(), server.endpoint.lock().compressed), (2, 1));
+}
+
+#[tokio::test]
+async fn the_template_is_put_once_before_the_first_document() {
+    let server = Server::start().await;
+    let mut config = settings(&server.url);
+    config.template.put = true;
+    server.set_all(Some((403, "security_exception")));
+    let connector = elastic(&config).unwrap();
+    let Outcomes::All(Outcome::Pause { reason }) = connector.deliver(&batch(&["{}"])).await.outcomes else { panic!() };
+    assert!(reason.contains("template: { put: false }"), "{reason}");
+    assert_eq!(server.count(), 0);
+    server.set_all(None);
+    connector.deliver(&batch(&["{}"])).await;
+    let put = server.endpoint.lock().templates["logmill-s"].clone();
+    assert_eq!((&put["index_patterns"][0], server.count()), (&"app-*".into(), 1));
+    // Somebody else's stays.
+    let own = serde_json::json!({"index_patterns": ["app-*"], "priority": 7});
+    server.endpoint.lock().templates.insert("logmill-s".into(), own.clone());
+    elastic(&config).unwrap().deliver(&batch(&["{}"])).await;
+    assert_eq!(server.endpoint.lock().templates["logmill-s"], own);
+}
+
+#[tokio::test]
+async fn a_host_that_is_away_is_passed_over() {
+    let server = Server::start().await;
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let hosts = vec![format!("http://{closed}"), server.url.clone()];
+    let connector = elastic(&Elasticsearch { hosts, ..settings("") }).unwrap();
+    for n in 0..6 {
+        let delivery = connector.deliver(&batch(&[&format!("{{\"n\":{n}}}")])).await;
+        assert!(!matches!(delivery.outcomes, Outcomes::All(Outcome::Retry { .. })), "{delivery:?}");
+    }
+}
+
+#[tokio::test]
 async fn nobody_there_is_a_retry() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let connector = Elastic::new("s", &settings(&format!("http://{closed}"))).unwrap();
+    let connector = elastic(&settings(&format!("http://{closed}"))).unwrap();
     let delivery = connector.deliver(&batch(&["{}"])).await;
     let Outcomes::All(Outcome::Retry { reason }) = delivery.outcomes else { panic!() };
     assert!(reason.to_lowercase().contains("connect"), "the words must help: {reason}");
@@ -104,12 +159,12 @@ async fn credentials_are_sent() {
         (Some(Auth::ApiKey("aWQ6a2V5".into())), "ApiKey aWQ6a2V5"),
     ];
     for (auth, expected) in cases {
-        let connector = Elastic::new("s", &Elasticsearch { auth, ..settings(&server.url) }).unwrap();
+        let connector = elastic(&Elasticsearch { auth, ..settings(&server.url) }).unwrap();
         connector.deliver(&batch(&["{}"])).await;
         assert_eq!(server.endpoint.lock().authorization.as_deref(), Some(expected));
     }
     let in_url = settings(&server.url.replace("http://", "http://u:p@"));
-    Elastic::new("s", &in_url).unwrap().deliver(&batch(&["{}"])).await;
+    elastic(&in_url).unwrap().deliver(&batch(&["{}"])).await;
     assert_eq!(server.endpoint.lock().authorization.as_deref(), Some("Basic dTpw"));
 }
 
@@ -119,14 +174,14 @@ fn mistakes_in_the_settings_are_said() {
         (Elasticsearch { hosts: vec!["not a url".into()], ..settings("x") }, "is no URL"),
         (
             Elasticsearch {
-                tls: Tls { ca_file: Some("/nowhere/ca.pem".into()), client: None },
+                tls: Tls { ca_file: Some("/nowhere/ca.pem".into()), ..Tls::default() },
                 ..settings("http://localhost")
             },
             "cannot read /nowhere/ca.pem",
         ),
         (Elasticsearch { auth: Some(Auth::ApiKey("a\nb".into())), ..settings("http://localhost") }, "api_key"),
     ] {
-        let error = Elastic::new("s", &change).err().unwrap().to_string();
+        let error = elastic(&change).err().unwrap().to_string();
         assert!(error.contains(expected), "{error}");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    io::Read,
     sync::Arc,
     time::Duration,
 };
@@ -9,10 +10,10 @@ use std::{
 use axum::{
     Router,
     body::Body,
-    extract::State,
+    extract::{Path, State},
     http::{HeaderMap, StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
-    routing::post,
+    routing::{get, post},
 };
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -46,6 +47,12 @@ pub(crate) struct Endpoint {
     pub(crate) max_body: Option<usize>,
     /// Every document is met with this until it is taken away.
     pub(crate) all: Option<(u16, &'static str)>,
+    /// Of documents that came with one.
+    versions: BTreeMap<(String, String), u64>,
+    /// Requests whose body was compressed.
+    pub(crate) compressed: usize,
+    /// Index templates by name.
+    pub(crate) templates: BTreeMap<String, Value>,
     /// How often each `_id` was refused by its own wish (`"retry": n` in the document).
     refused: BTreeMap<String, u64>,
 }
@@ -62,6 +69,7 @@ impl Server {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let server = Server { endpoint: Arc::default(), url };
         let router = Router::new().route("/_bulk", post(bulk)).route("/hook/{*path}", post(hook));
+        let router = router.route("/_index_template/{name}", get(template).put(put_template));
         let router = router.with_state(server.clone());
         let router = router.layer(axum::extract::DefaultBodyLimit::disable());
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
@@ -81,11 +89,35 @@ impl Server {
     }
 }
 
-async fn bulk(State(server): State<Server>, headers: HeaderMap, body: String) -> Response {
+async fn bulk(State(server): State<Server>, headers: HeaderMap, body: axum::body::Bytes) -> Response {
+    let mut text = String::new();
+    if headers.get("content-encoding").is_some_and(|encoding| encoding == "gzip") {
+        flate2::read::GzDecoder::new(&body[..]).read_to_string(&mut text).unwrap();
+        server.endpoint.lock().compressed += 1;
+    } else {
+        text = String::from_utf8(body.to_vec()).unwrap();
+    }
+    let body = text;
     assert!(body.ends_with('\n'));
     let content_type = headers.get("content-type").unwrap();
     assert_eq!(content_type, "application/x-ndjson");
     answer(&server, &headers, &body, |server| axum_json(&take(server, &body)), || take(&server, &body)).await
+}
+
+async fn template(State(server): State<Server>, Path(name): Path<String>) -> Response {
+    match server.endpoint.lock().templates.get(&name) {
+        Some(body) => axum_json(&json!({"index_templates": [{"name": name, "index_template": body}]})),
+        None => refused(404, "resource_not_found_exception"),
+    }
+}
+
+async fn put_template(State(server): State<Server>, Path(name): Path<String>, body: String) -> Response {
+    let mut endpoint = server.endpoint.lock();
+    if let Some((status, kind)) = endpoint.all {
+        return refused(status, kind);
+    }
+    endpoint.templates.insert(name, serde_json::from_str(&body).unwrap());
+    axum_json(&json!({"acknowledged": true}))
 }
 
 /// A webhook that takes one event or an array of them: all or nothing.
@@ -159,15 +191,17 @@ fn take(server: &Server, body: &str) -> Value {
     let mut endpoint = server.endpoint.lock();
     let lines: Vec<&str> = body.lines().collect();
     let (mut items, mut errors, mut ids) = (Vec::new(), false, Vec::new());
-    for pair in lines.chunks(2) {
-        let action: Value = serde_json::from_str(pair[0]).unwrap();
-        let document: Value = serde_json::from_str(pair[1]).unwrap();
+    let mut lines = lines.into_iter();
+    while let Some(line) = lines.next() {
+        let action: Value = serde_json::from_str(line).unwrap();
         let (op, target) = action.as_object().unwrap().iter().next().unwrap();
+        let document: Value =
+            if op == "delete" { Value::Null } else { serde_json::from_str(lines.next().unwrap()).unwrap() };
         let (index, id) = (target["_index"].as_str().unwrap(), target["_id"].as_str().unwrap());
         ids.push(id.to_owned());
-        let (status, kind) = endpoint.status(op, index, id, &document);
+        let (status, kind) = endpoint.status(op, index, id, target["version"].as_u64(), document);
         let mut item = json!({"_index": index, "_id": id, "status": status});
-        if status >= 300 {
+        if status >= 300 && !kind.is_empty() {
             errors = true;
             item["error"] = json!({"type": kind, "reason": "as the document wishes"});
         }
@@ -201,16 +235,33 @@ impl Endpoint {
     }
 
     /// A document may wish for its fate: `"retry": n` (429, n times), `"bad": true`, `"blocked"` through `all`.
-    fn status(&mut self, op: &str, index: &str, id: &str, document: &Value) -> (u16, &'static str) {
-        let fate = self.fate(id, document);
+    fn status(
+        &mut self,
+        op: &str,
+        index: &str,
+        id: &str,
+        version: Option<u64>,
+        document: Value,
+    ) -> (u16, &'static str) {
+        let fate = self.fate(id, &document);
         if fate.0 >= 300 {
             return fate;
         }
         let key = (index.to_owned(), id.to_owned());
+        if let Some(version) = version {
+            let known = self.versions.entry(key.clone()).or_default();
+            if *known >= version {
+                return (409, "version_conflict_engine_exception");
+            }
+            *known = version;
+        }
+        if op == "delete" {
+            return (if self.documents.remove(&key).is_some() { 200 } else { 404 }, "");
+        }
         if op == "create" && self.documents.contains_key(&key) {
             return (409, "version_conflict_engine_exception");
         }
-        self.documents.insert(key, document.clone());
+        self.documents.insert(key, document);
         (201, "")
     }
 

@@ -10,26 +10,28 @@ const ALL: [Finish; 4] = [Finish::Indexed, Finish::Duplicate, Finish::Filtered, 
 fn a_later_success_never_commits_past_an_earlier_failure() {
     let mut tracker = Tracker::new(Some(10), Ledger::default());
     for offset in 10..14 {
-        tracker.take(offset, || None).unwrap();
+        let second = 1_795_245_407 + (offset - 10);
+        tracker.take(offset, second * 1000 + 999, || None).unwrap();
     }
     for offset in [11, 12, 13] {
         tracker.finish(offset, Finish::Indexed);
     }
     assert_eq!(tracker.committable(), (Some(10), Ledger::default()));
     assert_eq!(tracker.unfinished(), 1);
+    assert_eq!((tracker.oldest(), tracker.newest()), (Some(1_795_245_407), 1_795_245_410));
     tracker.finish(10, Finish::DeadLettered);
     let (position, ledger) = tracker.committable();
-    assert_eq!(position, Some(14));
+    assert_eq!((position, tracker.oldest()), (Some(14), None));
     assert_eq!((ledger.indexed, ledger.dead_lettered, ledger.records), (3, 1, 4));
 }
 
 #[test]
 fn gaps_by_retention_are_expired_and_others_are_not() {
     let mut tracker = Tracker::new(Some(100), Ledger::default());
-    assert_eq!(tracker.take(150, || Some(140)), Ok(40), "140..150 never were: compaction, markers");
-    assert_eq!(tracker.take(160, || Some(140)), Ok(0));
-    assert_eq!(tracker.take(170, || None), Ok(0));
-    assert_eq!(tracker.take(160, || None), Err(Refused::Again));
+    assert_eq!(tracker.take(150, -1, || Some(140)), Ok(40), "140..150 never were: compaction, markers");
+    assert_eq!(tracker.take(160, -1, || Some(140)), Ok(0));
+    assert_eq!(tracker.take(170, i64::MAX, || None), Ok(0));
+    assert_eq!(tracker.take(160, -1, || None), Err(Refused::Again));
     for offset in [150, 160, 170] {
         tracker.finish(offset, Finish::Indexed);
     }
@@ -41,8 +43,8 @@ fn gaps_by_retention_are_expired_and_others_are_not() {
 #[test]
 fn outcomes_of_unknown_offsets_and_second_outcomes_change_nothing() {
     let mut tracker = Tracker::new(None, Ledger::default());
-    tracker.take(0, || None).unwrap();
-    tracker.take(1, || None).unwrap();
+    tracker.take(0, 0, || None).unwrap();
+    tracker.take(1, 0, || None).unwrap();
     tracker.finish(1, Finish::Indexed);
     tracker.finish(1, Finish::Duplicate);
     tracker.finish(7, Finish::Indexed);
@@ -90,7 +92,7 @@ proptest! {
                 let next = tracker.next().unwrap();
                 offset = next + gap;
                 let log_start = next + gone;
-                let lost = tracker.take(offset, || Some(log_start)).unwrap();
+                let lost = tracker.take(offset, 0, || Some(log_start)).unwrap();
                 prop_assert_eq!(lost, u64::try_from(gone.min(gap)).unwrap());
                 expired += lost;
                 taken += 1;

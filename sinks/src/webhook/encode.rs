@@ -7,7 +7,7 @@ use logmill_config::{
 use serde::de::IgnoredAny;
 
 use crate::{
-    connector::{Class, Encode},
+    connector::{Class, Encode, Head},
     event::Event,
 };
 
@@ -50,7 +50,7 @@ impl Heads {
             headers: config.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             body: config.body.clone(),
             escape,
-            id: config.id,
+            id: config.id.clone(),
             order: config.order,
             paths,
         }
@@ -67,7 +67,7 @@ impl Heads {
                         value.ok_or_else(|| format!("needs {path}: no text, number or boolean in the event"))?;
                     escaped(value, escape, out);
                 }
-                Part::Meta(Meta::Id) => event.write_id(self.id, out),
+                Part::Meta(Meta::Id) => event.write_id(&self.id, out),
                 Part::Meta(Meta::Key) => {
                     escaped(&String::from_utf8_lossy(event.record.key.unwrap_or_default()), escape, out);
                 }
@@ -87,10 +87,10 @@ impl Encode for Heads {
         self.paths.clone()
     }
 
-    fn head(&mut self, event: &Event<'_>, head: &mut Vec<u8>) -> Result<u128, (Class, String)> {
+    fn head(&mut self, event: &Event<'_>, head: &mut Vec<u8>) -> Result<Head, (Class, String)> {
         let misfit = |reason: String| (Class::Template, reason);
         part(head, |out| {
-            event.write_id(self.id, out);
+            event.write_id(&self.id, out);
             Ok::<(), (Class, String)>(())
         })?;
         part(head, |out| {
@@ -120,11 +120,11 @@ impl Encode for Heads {
                 Ok(())
             })?;
         }
-        Ok(match self.order {
+        Ok(Head::plain(match self.order {
             Order::None => event.record.identity(),
             Order::Key => event.record.key_identity(),
             Order::Partition => event.record.partition_identity(),
-        })
+        }))
     }
 }
 

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use axum::http::HeaderMap;
-use logmill_config::sinks::Output;
+use logmill_config::{
+    ConfigFile,
+    sinks::{Output, SinksConfig},
+};
 
 use super::*;
 use crate::{
@@ -15,7 +18,7 @@ use crate::{
 
 fn configured(url: &str, more: &str) -> sinks::Webhook {
     let text = format!("sinks: [{{ name: a, topics: [t], webhook: {{ url: '{url}', timeout: 1s, {more} }} }}]");
-    let config = sinks::parse_with("s", &text, &|_| None).unwrap_or_else(|e| panic!("{e}"));
+    let config = SinksConfig::parse_with("s", &text, &|_| None).unwrap_or_else(|e| panic!("{e}"));
     let Output::Webhook(webhook) = config.sinks[0].output.clone() else { panic!() };
     webhook
 }
@@ -26,7 +29,7 @@ fn webhook(url: &str, more: &str) -> Webhook {
 
 /// A batch of `values` as the reader would make it, and what was refused.
 fn batch(webhook: &Webhook, values: &[&str]) -> (Batch, Vec<String>) {
-    let mut preparer = Preparer::new("a", webhook.encoder());
+    let mut preparer = Preparer::new("a", None, webhook.encoder());
     let (mut builder, mut refused) = (BatchBuilder::default(), Vec::new());
     let mut headers = Headers::default();
     for (n, value) in values.iter().enumerate() {

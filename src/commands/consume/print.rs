@@ -4,10 +4,7 @@ use std::io::{self, Write};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE_NO_PAD};
 use clap::ValueEnum;
-use rdkafka::{
-    Message,
-    message::{BorrowedMessage, Headers},
-};
+use rdkafka::{Message, message::BorrowedMessage};
 use serde_json::{Map, Value, json};
 
 /// `--format`
@@ -47,20 +44,18 @@ fn json(message: &BorrowedMessage<'_>) -> Value {
     object.insert("timestamp".into(), message.timestamp().to_millis().into());
     put(&mut object, "key", message.key());
     put(&mut object, "value", message.payload());
-    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
-    let headers: Vec<Value> = headers
-        .map(|header| {
-            let mut object = Map::new();
-            object.insert("key".into(), header.key.into());
-            match header.value {
-                Some(id) if header.key == LINE_ID && id.len() == 16 => {
-                    object.insert("value".into(), URL_SAFE_NO_PAD.encode(id).into());
-                }
-                value => put(&mut object, "value", value),
+    let mut headers: Vec<Value> = Vec::new();
+    logmill_sinks::headers(message, |name, value| {
+        let mut object = Map::new();
+        put(&mut object, "key", Some(name));
+        match value {
+            Some(id) if name == LINE_ID.as_bytes() && id.len() == 16 => {
+                object.insert("value".into(), URL_SAFE_NO_PAD.encode(id).into());
             }
-            Value::Object(object)
-        })
-        .collect();
+            value => put(&mut object, "value", value),
+        }
+        headers.push(Value::Object(object));
+    });
     if !headers.is_empty() {
         object.insert("headers".into(), headers.into());
     }

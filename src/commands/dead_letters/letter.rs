@@ -1,9 +1,6 @@
 //! A dead letter: the original record, and the headers in which the sink said what was wrong with it.
 
-use rdkafka::{
-    Message,
-    message::{BorrowedMessage, Headers},
-};
+use rdkafka::{Message, message::BorrowedMessage};
 
 /// Where every header begins that a sink adds.
 const ERROR: &str = "logmill-error-";
@@ -11,6 +8,8 @@ const ERROR: &str = "logmill-error-";
 const ID: &str = "logmill-id";
 /// For which sink alone a record is.
 const REPLAY: &str = "logmill-replay-sink";
+/// Where it was read the first time: it is no newer for being sent again.
+const FIRST: &str = "logmill-replay-offset";
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Letter {
@@ -47,8 +46,10 @@ pub(super) struct Place {
 impl Letter {
     /// `None`: no sink of ours wrote it.
     pub(super) fn read(message: &BorrowedMessage<'_>) -> Option<Self> {
-        let headers = message.headers()?;
-        let all = headers.iter().map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect();
+        let mut all = Vec::new();
+        logmill_sinks::headers(message, |name, value| {
+            all.push((String::from_utf8_lossy(name).into_owned(), value.map(<[u8]>::to_vec)));
+        });
         let mut letter = Self::of(all)?;
         letter.topic = message.topic().to_owned();
         (letter.partition, letter.offset) = (message.partition(), message.offset());
@@ -101,6 +102,9 @@ impl Letter {
             let Place { topic, partition, offset, timestamp } = &self.from;
             let hash = blake3::hash(format!("{topic}-{partition}-{offset}-{timestamp}").as_bytes());
             headers.push((ID.to_owned(), hash.as_bytes().get(..16).map(<[u8]>::to_vec)));
+        }
+        if !headers.iter().any(|(name, _)| name == FIRST) {
+            headers.push((FIRST.to_owned(), Some(self.from.offset.to_string().into_bytes())));
         }
         headers.push((REPLAY.to_owned(), Some(self.sink.as_bytes().to_vec())));
         headers
@@ -176,16 +180,18 @@ mod tests {
     fn what_goes_back_is_the_original_for_one_sink_only() {
         let names = |letter: &Letter| letter.replayed_headers().into_iter().map(|h| h.0).collect::<Vec<_>>();
         let with_id = letter(&[("trace", b"\xff"), ("logmill-id", &[7; 16])]);
-        assert_eq!(names(&with_id), ["trace", "logmill-id", "logmill-replay-sink"]);
-        assert_eq!(with_id.replayed_headers()[2].1.as_deref(), Some(&b"app"[..]));
+        assert_eq!(names(&with_id), ["trace", "logmill-id", "logmill-replay-offset", "logmill-replay-sink"]);
+        assert_eq!(with_id.replayed_headers()[3].1.as_deref(), Some(&b"app"[..]));
         // Without an identity it gets the same one at every replay.
         let without = letter(&[]);
-        assert_eq!(names(&without), ["logmill-id", "logmill-replay-sink"]);
+        assert_eq!(names(&without), ["logmill-id", "logmill-replay-offset", "logmill-replay-sink"]);
         assert_eq!(without.replayed_headers(), letter(&[]).replayed_headers());
         assert_eq!(without.replayed_headers()[0].1.as_ref().unwrap().len(), 16);
         // One that was replayed before and refused by another sink.
         let again = letter(&[("logmill-replay-sink", b"older")]);
         assert_eq!(again.replayed_headers().iter().filter(|h| h.0 == REPLAY).count(), 1);
+        let third = letter(&[("logmill-replay-offset", b"3")]);
+        assert_eq!(third.replayed_headers().iter().find(|h| h.0 == FIRST).unwrap().1.as_deref(), Some(&b"3"[..]));
     }
 
     #[test]

@@ -1,10 +1,8 @@
 //! `logmill topics delete NAME…`
 
-use anyhow::bail;
 use clap::Args;
-use rdkafka::error::RDKafkaErrorCode;
 
-use crate::kafka::{Connection, block_on, code_words};
+use crate::kafka::{Connection, block_on, deletion::told};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -17,23 +15,10 @@ pub(super) struct Options {
     connection: Connection,
 }
 
-#[allow(clippy::print_stdout)]
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let (admin, admin_options) = options.connection.admin()?;
     let names: Vec<&str> = options.names.iter().map(String::as_str).collect();
     let results = block_on(admin.delete_topics(&names, &admin_options))?
         .map_err(|e| options.connection.words("cannot delete", e))?;
-    let mut failures = Vec::new();
-    for result in results {
-        match result {
-            Ok(name) => println!("deleted topic {name}"),
-            Err((_, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic))
-                if options.if_exists => {}
-            Err((name, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)) => {
-                failures.push(format!("topic \"{name}\" does not exist"));
-            }
-            Err((name, code)) => failures.push(format!("cannot delete topic \"{name}\": {}", code_words(code))),
-        }
-    }
-    if failures.is_empty() { Ok(()) } else { bail!("{}", failures.join("; ")) }
+    told("topic", results, options.if_exists)
 }

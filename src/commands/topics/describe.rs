@@ -3,13 +3,17 @@
 use std::collections::BTreeMap;
 
 use anyhow::bail;
-use rdkafka::admin::{ConfigSource, ResourceSpecifier};
+use rdkafka::{
+    admin::{ConfigSource, ResourceSpecifier},
+    consumer::Consumer,
+    metadata::MetadataPartition,
+};
 use serde_json::json;
 
 use super::Shown;
 use crate::{
     kafka::{block_on, code_words, is_unknown_topic},
-    output::{self, Output, ids},
+    output::{self, Output, dash, ids},
 };
 
 pub(super) fn run(name: Option<&str>, shown: &Shown) -> anyhow::Result<()> {
@@ -32,26 +36,37 @@ pub(super) fn run(name: Option<&str>, shown: &Shown) -> anyhow::Result<()> {
         let config = configs.get(topic.name()).cloned().unwrap_or_default();
         let mut partitions: Vec<_> = topic.partitions().iter().collect();
         partitions.sort_by_key(|p| p.id());
-        for p in &partitions {
+        // Unknown where there is no leader to ask; a partition's place is worth showing all the same.
+        let offsets = |p: &&MetadataPartition| {
+            let known =
+                (p.leader() >= 0).then(|| consumer.fetch_watermarks(topic.name(), p.id(), shown.connection.timeout));
+            known.and_then(Result::ok)
+        };
+        let partitions: Vec<_> = partitions.into_iter().map(|p| (p, offsets(&p))).collect();
+        for (p, offsets) in &partitions {
             rows.push(vec![
                 topic.name().to_owned(),
                 p.id().to_string(),
                 p.leader().to_string(),
                 ids(p.replicas()),
                 ids(p.isr()),
+                dash(offsets.map(|(start, _)| start)),
+                dash(offsets.map(|(_, end)| end)),
             ]);
         }
         list.push(json!({
             "topic": topic.name(),
             "partition_count": partitions.len(),
-            "replication_factor": partitions.iter().map(|p| p.replicas().len()).max().unwrap_or(0),
+            "replication_factor": partitions.iter().map(|(p, _)| p.replicas().len()).max().unwrap_or(0),
             "configs": config,
-            "partitions": partitions.iter().map(|p| json!({
+            "partitions": partitions.iter().map(|(p, offsets)| json!({
                 "partition": p.id(), "leader": p.leader(), "replicas": p.replicas(), "isr": p.isr(),
+                "log_start_offset": offsets.map(|(start, _)| start), "log_end_offset": offsets.map(|(_, end)| end),
             })).collect::<Vec<_>>(),
         }));
     }
-    output::print(shown.output, &["topic", "partition", "leader", "replicas", "isr"], rows, &list.into())?;
+    let header = ["topic", "partition", "leader", "replicas", "isr", "log_start_offset", "log_end_offset"];
+    output::print(shown.output, &header, rows, &list.into())?;
     if shown.output == Output::Table {
         print_configs(&configs)?;
     }

@@ -82,10 +82,12 @@ pub(super) fn first_query(sinks: &SinksConfig, index: SocketAddr) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use logmill_config::ConfigFile;
+
     use super::*;
 
     fn reference() -> SinksConfig {
-        logmill_config::sinks::parse_with("s", logmill_config::sinks::REFERENCE, &|_| None).unwrap()
+        SinksConfig::parse_with("s", SinksConfig::REFERENCE, &|_| None).unwrap()
     }
 
     #[test]

@@ -8,11 +8,11 @@ use std::{
 
 use anyhow::Context as _;
 use logmill_config::{
-    Errors,
-    agent::{self, AgentConfig, Input, ReadFrom},
-    broker::{self, Advertise, BrokerConfig, Listener},
-    index::{self, IndexConfig},
-    sinks::{self, SinksConfig},
+    ConfigFile,
+    agent::{AgentConfig, Input, ReadFrom},
+    broker::{Advertise, BrokerConfig, Listener},
+    index::IndexConfig,
+    sinks::SinksConfig,
 };
 
 use super::{Options, samples};
@@ -36,10 +36,11 @@ impl Settings {
             std::fs::read_dir(dir).map_err(|e| config_fault(format!("--config {}: {e}", dir.display())))?;
         }
         let mut faults = Vec::new();
-        let agent = one(dir, "agent.yaml", agent::REFERENCE, agent::load, agent::parse_with, &mut faults);
-        let broker = one(dir, "broker.yaml", broker::REFERENCE, broker::load, broker::parse_with, &mut faults);
-        let sinks = one(dir, "sinks.yaml", sinks::REFERENCE, sinks::load, sinks::parse_with, &mut faults);
-        let index = one(dir, "index.yaml", index::REFERENCE, index::load, index::parse_with, &mut faults);
+        let agent = one::<AgentConfig>(dir, "agent.yaml", &mut faults);
+        let broker = one::<BrokerConfig>(dir, "broker.yaml", &mut faults);
+        let sinks = one::<SinksConfig>(dir, "sinks.yaml", &mut faults);
+        let sinks = sinks.filter(|sinks| programs(sinks, &mut faults));
+        let index = one::<IndexConfig>(dir, "index.yaml", &mut faults);
         let (Some(mut agent), Some(mut broker), Some(mut sinks), Some(mut index)) = (agent, broker, sinks, index)
         else {
             return Err(config_fault(faults.join("\n")));
@@ -64,24 +65,22 @@ impl Settings {
     }
 }
 
-type Parse<T> = fn(&str, &str, &dyn Fn(&str) -> Option<String>) -> Result<T, Errors>;
-
 /// The file of `--config` if it is there, else the reference, which then does not look at the environment: its variables
 /// are for daemons that run apart.
-fn one<T>(
-    dir: Option<&Path>,
-    name: &str,
-    reference: &str,
-    load: fn(&Path) -> Result<T, Errors>,
-    parse: Parse<T>,
-    faults: &mut Vec<String>,
-) -> Option<T> {
+fn one<T: ConfigFile>(dir: Option<&Path>, name: &str, faults: &mut Vec<String>) -> Option<T> {
     let path = dir.map(|dir| dir.join(name)).filter(|path| path.exists());
     let loaded = match path {
-        Some(path) => load(&path),
-        None => parse(name, reference, &|_| None),
+        Some(path) => T::load(&path),
+        None => T::parse_with(name, T::REFERENCE, &|_| None),
     };
     loaded.map_err(|errors| faults.push(errors.to_string())).ok()
+}
+
+/// Whether the sinks' programs compile.
+fn programs(sinks: &SinksConfig, faults: &mut Vec<String>) -> bool {
+    let mistakes = logmill_sinks::mistakes(sinks);
+    faults.extend(mistakes.iter().map(|mistake| mistake.describe("sinks.yaml")));
+    mistakes.is_empty()
 }
 
 fn inputs(agent: &mut AgentConfig, options: &Options, here: &Path) {

@@ -4,7 +4,12 @@ use super::*;
 use crate::ledger::Reason;
 
 fn rig() -> Rig {
-    Rig::with(|c| c.inputs[0].include[0].push('*'))
+    rigs(true)
+}
+
+/// Globs that match the copies, or not.
+fn rigs(matching: bool) -> Rig {
+    Rig::with(|c| c.inputs[0].include[0].push_str(if matching { "*" } else { "" }))
 }
 
 fn copy(rig: &Rig, from: &str, to: &str) {
@@ -17,35 +22,39 @@ fn truncate(rig: &Rig, name: &str) {
 
 #[test]
 fn copied_and_truncated_while_running() {
-    let mut rig = rig();
-    for round in 0..3 {
-        rig.append("app.log", numbered(&format!("a{round}"), 0..100));
-        rig.settle();
-        // These are in the copy only.
-        rig.append("app.log", numbered(&format!("b{round}"), 0..10));
-        for old in (1..=round).rev() {
-            rig.rename(&format!("app.log.{old}"), &format!("app.log.{}", old + 1));
+    for matching in [true, false] {
+        let mut rig = rigs(matching);
+        for round in 0..3 {
+            rig.append("app.log", numbered(&format!("a{round}"), 0..100));
+            rig.settle();
+            // These are in the copy only.
+            rig.append("app.log", numbered(&format!("b{round}"), 0..10));
+            for old in (1..=round).rev() {
+                rig.rename(&format!("app.log.{old}"), &format!("app.log.{}", old + 1));
+            }
+            copy(&rig, "app.log", "app.log.1");
+            truncate(&rig, "app.log");
+            rig.settle();
         }
-        copy(&rig, "app.log", "app.log.1");
-        truncate(&rig, "app.log");
+        let expected: Vec<String> =
+            (0..3).flat_map(|r| [names(&format!("a{r}"), 0..100), names(&format!("b{r}"), 0..10)].concat()).collect();
+        assert_eq!(expected, rig.messages(), "each once");
+        let key = rig.path("app.log").to_string_lossy().into_owned().into_bytes();
+        assert!(rig.topic.0.borrow().sent.iter().all(|r| r.key.as_ref() == Some(&key)));
+        rig.kill();
         rig.settle();
+        assert_eq!(330, rig.messages().len(), "nothing again after a restart");
+        let (read, ledger) = rig.ledger();
+        assert_eq!(read, ledger.finished());
     }
-    let expected: Vec<String> =
-        (0..3).flat_map(|r| [names(&format!("a{r}"), 0..100), names(&format!("b{r}"), 0..10)].concat()).collect();
-    assert_eq!(expected, rig.messages(), "each once");
-    let key = rig.path("app.log").to_string_lossy().into_owned().into_bytes();
-    assert!(rig.topic.0.borrow().sent.iter().all(|r| r.key.as_ref() == Some(&key)));
-    rig.kill();
-    rig.settle();
-    assert_eq!(330, rig.messages().len(), "nothing again after a restart");
-    let (read, ledger) = rig.ledger();
-    assert_eq!(read, ledger.finished());
 }
 
 #[test]
 fn copied_and_truncated_while_down() {
-    for name in ["app.log.1", "app-20260501.log"] {
-        let mut rig = rig();
+    for (name, matching) in
+        [("app.log.1", true), ("app-20260501.log", true), ("app.log.1", false), ("app.log-20260501", false)]
+    {
+        let mut rig = rigs(matching);
         rig.append("app.log", numbered("a", 0..500));
         rig.settle();
         rig.kill();
@@ -54,10 +63,37 @@ fn copied_and_truncated_while_down() {
         truncate(&rig, "app.log");
         rig.append("app.log", numbered("c", 0..10));
         rig.settle();
-        let mut messages = rig.messages();
-        messages[500..].sort();
-        assert_eq!([names("a", 0..500), names("b", 0..10), names("c", 0..10)].concat(), messages);
+        let expected = [names("a", 0..500), names("b", 0..10), names("c", 0..10)].concat();
+        assert_eq!(expected, rig.messages(), "{name}, in their order");
         assert_eq!(0, rig.ledger().1.dropped[Reason::Truncated as usize]);
+        rig.kill();
+        rig.settle();
+        assert_eq!(520, rig.messages().len(), "{name}: nothing again after a restart");
+    }
+}
+
+#[test]
+fn a_copy_is_read_before_what_followed_it_through_kills() {
+    for matching in [true, false] {
+        for steps in [0, 1, 2, 4, 7] {
+            let mut rig = rigs(matching);
+            rig.append("app.log", numbered("a", 0..500));
+            rig.settle();
+            rig.kill();
+            // More than a block, so that they would take turns.
+            rig.append("app.log", numbered("b", 0..40_000));
+            copy(&rig, "app.log", "app.log.1");
+            truncate(&rig, "app.log");
+            rig.append("app.log", numbered("c", 0..40_000));
+            rig.acknowledge = false;
+            rig.steps(steps);
+            rig.kill();
+            rig.topic.0.borrow_mut().sent.retain(|r| r.value.windows(3).any(|w| w == b"\"a-"));
+            rig.acknowledge = true;
+            rig.settle();
+            let expected = [names("a", 0..500), names("b", 0..40_000), names("c", 0..40_000)].concat();
+            assert!(expected == rig.messages(), "{steps} steps, matching: {matching}");
+        }
     }
 }
 
@@ -89,27 +125,59 @@ fn lines_in_flight_have_the_same_ids_in_the_copy() {
     assert_eq!(read, ledger.finished());
 }
 
-#[test]
-fn what_was_not_read_before_the_truncation_is_read_from_the_copy() {
-    let mut rig = rig();
-    rig.append("app.log", numbered("a", 0..100));
-    rig.settle();
+/// Appends lines that go out slowly, copies and truncates the file meanwhile, and lets everything through.
+fn truncated_before_it_was_read(rig: &mut Rig, lines: std::ops::Range<usize>) {
     rig.acknowledge = false;
     rig.topic.0.borrow_mut().room = 10;
-    rig.append("app.log", numbered("a", 100..1000));
+    rig.append("app.log", numbered("a", lines));
     rig.steps(50);
-    copy(&rig, "app.log", "app.log.1");
-    truncate(&rig, "app.log");
+    copy(rig, "app.log", "app.log.1");
+    truncate(rig, "app.log");
     rig.append("app.log", numbered("b", 0..10));
     rig.steps(50);
     rig.topic.0.borrow_mut().room = usize::MAX;
     rig.acknowledge = true;
     rig.settle();
+}
+
+#[test]
+fn what_was_not_read_before_the_truncation_is_read_from_the_copy() {
+    let mut rig = rig();
+    rig.append("app.log", numbered("a", 0..100));
+    rig.settle();
+    truncated_before_it_was_read(&mut rig, 100..1000);
     let mut distinct = rig.distinct();
     let last = distinct.split_off(1000);
     assert_eq!((names("a", 0..1000), names("b", 0..10)), (distinct, last));
     let (read, ledger) = rig.ledger();
     assert_eq!((read, 0), (ledger.finished(), ledger.bytes_lost));
+}
+
+#[test]
+fn what_was_never_acknowledged_is_read_from_a_copy_that_no_glob_matches() {
+    let mut rig = rigs(false);
+    truncated_before_it_was_read(&mut rig, 0..1000);
+    assert_eq!([names("a", 0..1000), names("b", 0..10)].concat(), rig.distinct());
+    assert_eq!(0, rig.ledger().1.bytes_lost);
+}
+
+#[test]
+fn a_copy_beside_a_truncated_file_with_lines_in_flight_is_not_taken_for_a_renamed_one() {
+    let mut rig = rigs(false);
+    rig.append("app.log", numbered("a", 0..1000));
+    rig.acknowledge = false;
+    rig.settle();
+    copy(&rig, "app.log", "app.log.1");
+    truncate(&rig, "app.log");
+    // Of what was appended between copy and truncation, the copy has nothing.
+    fs::write(rig.path("app.log.1"), numbered("a", 0..900)).unwrap();
+    rig.settle();
+    rig.pass(Duration::from_secs(60));
+    rig.settle();
+    rig.topic.report_all(Outcome::Acknowledged);
+    rig.acknowledge = true;
+    rig.settle();
+    assert_eq!(names("a", 0..1000), rig.distinct());
 }
 
 #[test]

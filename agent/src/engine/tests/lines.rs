@@ -186,3 +186,20 @@ fn files_take_turns() {
     let small = messages.iter().position(|m| m == "small").expect("the small file had its turn");
     assert!(small < 60_000, "after {small} lines of the big one");
 }
+
+#[test]
+fn a_field_decides_the_topic_and_records_without_it_go_elsewhere() {
+    let mut rig = Rig::with(|c| {
+        let template = logmill_config::template::Template::parse("logs.{service.name}").unwrap();
+        c.inputs[0].topic_by = Some(logmill_config::agent::TopicBy { template, most: 2 });
+    });
+    for service in ["shop", "mail/in", "third", "shop"] {
+        rig.append("app.log", format!("{{\"service\":{{\"name\":\"{service}\"}},\"message\":\"x\"}}\n"));
+    }
+    rig.append("app.log", "no json\n");
+    rig.settle();
+    let topics: Vec<String> = rig.topic.0.borrow().sent.iter().map(|r| r.topic.clone()).collect();
+    assert_eq!(["logs.shop", "logs.mail_in", "logs", "logs.shop", "logs"], *topics);
+    let metrics = &rig.engine.as_ref().unwrap().around.metrics.topic_otherwise;
+    assert_eq!((1, 1), (metrics.with_label_values(&["too_many"]).get(), metrics.with_label_values(&["missing"]).get()));
+}

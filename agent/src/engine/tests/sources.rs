@@ -59,6 +59,29 @@ fn new_directories_and_missing_ones() {
 }
 
 #[test]
+fn it_is_known_when_all_files_are_read_and_what_each_waits_for() {
+    let mut rig = Rig::new();
+    rig.acknowledge = false;
+    rig.append("a.log", "a\nhalf");
+    rig.append("b.log", "");
+    let state = |rig: &Rig| {
+        let engine = rig.engine.as_ref().unwrap();
+        let (_, tracked) = engine.slots.iter().find(|(_, t)| t.path.ends_with("a.log")).unwrap();
+        let status = engine.status_of(tracked, rig.now);
+        (status.state.clone(), status.lag(), engine.all_read())
+    };
+    rig.settle();
+    assert_eq!(("waits for acknowledgements".to_owned(), 6, false), state(&rig));
+    rig.acknowledge = true;
+    rig.topic.report_all(Outcome::Acknowledged);
+    rig.settle();
+    assert_eq!(("waits for the end of a line".to_owned(), 4, false), state(&rig));
+    rig.pass(Duration::from_secs(6));
+    rig.settle();
+    assert_eq!(("at its end".to_owned(), 0, true), state(&rig));
+}
+
+#[test]
 fn more_files_than_may_be_open() {
     let mut rig = Rig::with(|c| c.max_open_files = 16);
     for round in 0..3 {

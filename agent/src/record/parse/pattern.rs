@@ -2,15 +2,8 @@
 
 use jiff::tz::TimeZone;
 use regex::Regex;
-use serde_json::Value;
 
-use super::{
-    super::{timestamp::Time, timestamp_of},
-    Parsed, time,
-};
-
-/// The group that holds the event's time.
-pub(super) const TIMESTAMP: &str = "timestamp";
+use super::{Parsed, TIMESTAMP, time_of};
 
 #[derive(Debug)]
 pub(super) struct Pattern {
@@ -37,13 +30,7 @@ impl Pattern {
                 parsed.free(field, text, numbers);
                 continue;
             }
-            parsed.time = Some(match &self.time {
-                Some(format) => time(format, text, zone)?,
-                None => match timestamp_of(&Value::from(text))? {
-                    Time::Of(time) => time,
-                    Time::Canonical => text.parse().ok()?,
-                },
-            });
+            parsed.time = Some(time_of(text, self.time.as_deref(), zone)?);
         }
         Some(parsed)
     }

@@ -1,26 +1,27 @@
 //! Lines as the programs write them, and the fields they give.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
-use logmill_config::agent::Parse;
+use logmill_config::{
+    ConfigFile,
+    agent::{AgentConfig, Parse},
+};
 use serde_json::json;
 
 use super::*;
 
-fn format(kind: Parse, zone: &str, numbers: &[&str]) -> Format {
-    let kind = match kind {
-        Parse::Logfmt => Kind::Logfmt,
-        Parse::Nginx => Kind::Nginx,
-        Parse::Apache => Kind::Apache,
-        Parse::Syslog => Kind::Syslog,
-        Parse::Regex { pattern, time } => Kind::Pattern(Box::new(Pattern::new(&pattern, time.as_deref()).unwrap())),
-        other => panic!("{other:?} has no format"),
-    };
-    let zone = if zone == "UTC" {
+fn format(parse: Parse, zone: &str, numbers: &[&str]) -> Format {
+    let text = "inputs: [{ name: a, include: [a], topic: t }]";
+    let mut input = AgentConfig::parse_with("a.yaml", text, &|_| None).unwrap().inputs.remove(0);
+    input.timezone = if zone == "UTC" {
         TimeZone::UTC
     } else {
         TimeZone::fixed(jiff::tz::Offset::from_hours(zone.parse().unwrap()).unwrap())
     };
-    Format { kind, zone, numbers: numbers.iter().map(|n| (*n).to_owned()).collect() }
+    (input.parse, input.numbers) = (parse, numbers.iter().map(|n| (*n).to_owned()).collect());
+    match Parser::new(&input).unwrap() {
+        Parser::Fields(format) => format,
+        other => panic!("{other:?} has no format"),
+    }
 }
 
 fn read() -> Timestamp {
@@ -134,6 +135,56 @@ fn a_regular_expression_of_ones_own() {
     assert_eq!(format(parse(None), "UTC", &[]).parse("2025-10-10 13:55:36 [warn] 12ms slow", read()), None);
 }
 
+fn grok(pattern: &str, own: &[(&str, &str)], time: Option<&str>) -> Format {
+    let own = own.iter().map(|(name, pattern)| ((*name).to_owned(), (*pattern).to_owned())).collect();
+    format(Parse::Grok { pattern: pattern.into(), own, time: time.map(str::to_owned) }, "UTC", &[])
+}
+
+#[test]
+fn grok_patterns() {
+    let pattern = r"^%{IPORHOST:source.address} \[%{HTTPDATE:timestamp}\] %{ORDER:[order][id]} %{INT:took:int}(?: %{NUMBER:ratio:float})?";
+    let orders = grok(pattern, &[("ORDER", r"[A-Z]{2}\d+")], Some("%d/%b/%Y:%H:%M:%S %z"));
+    let line = "192.0.2.7 [10/Oct/2025:13:55:36 -0700] DE17 12 0.5";
+    let (fields, time) = found(&orders, line);
+    assert_eq!(time, "2025-10-10T20:55:36Z");
+    let expected = json!({
+        "message": line, "source": {"address": "192.0.2.7"}, "order": {"id": "DE17"}, "took": 12, "ratio": 0.5,
+    });
+    assert_eq!(fields, expected);
+    assert_eq!(found(&orders, "h [10/Oct/2025:13:55:36 -0700] DE17 12").0.get("ratio"), None);
+    assert_eq!(orders.parse("192.0.2.7 DE17 12", read()), None);
+    let either = grok("^(?:a=%{INT:n:int}|b=%{INT:n:int}) %{GREEDYDATA:message}", &[], None);
+    assert_eq!(found(&either, "a=1 x y").0, json!({"message": "x y", "n": 1}));
+    assert_eq!(found(&either, "b=2 z").0, json!({"message": "z", "n": 2}));
+}
+
+#[test]
+fn patterns_that_backtrack_come_to_an_end() {
+    let slow = grok(r"(?<a>a+)+\k<a>$%{WORD:w}", &[], None);
+    assert_eq!(slow.parse(&format!("{}!", "a".repeat(5000)), read()), None);
+}
+
+fn csv(columns: &[&str], delimiter: u8, numbers: &[&str]) -> Format {
+    let columns = columns.iter().map(|c| (*c != "_").then(|| (*c).to_owned())).collect();
+    format(Parse::Csv { columns, delimiter, time: None }, "UTC", numbers)
+}
+
+#[test]
+fn columns() {
+    let orders = csv(&["timestamp", "log.level", "_", "message", "took"], b',', &["took"]);
+    let (fields, time) = found(&orders, "2025-10-10T13:55:36Z,warn,secret,\"slow, \"\"very\"\" é\",12");
+    assert_eq!(time, "2025-10-10T13:55:36Z");
+    assert_eq!(fields, json!({"message": "slow, \"very\" é", "log": {"level": "warn"}, "took": 12}));
+    let (fields, _) = found(&orders, "1760104536,,,,");
+    assert_eq!(fields, json!({"message": "1760104536,,,,"}));
+    let header = "timestamp,level,secret,message,took";
+    for other in ["", "1760104536,a,b,c", "1760104536,a,b,c,1,2", "1760104536,a,b,c,1,", header, "\"open,a,b,c,1"] {
+        assert_eq!(orders.parse(other, read()), None, "{other}");
+    }
+    assert_eq!(found(&csv(&["a", "b"], b'\t', &[]), "1\t2").0, json!({"message": "1\t2", "a": "1", "b": "2"}));
+    assert_eq!(found(&csv(&["a"], b';', &[]), "x,y").0, json!({"message": "x,y", "a": "x,y"}));
+}
+
 proptest::proptest! {
     #[test]
     fn nothing_panics(line in "\\PC{0,80}", cut in "[\\[\\]\"<>=\\\\: a1-]{0,60}") {
@@ -142,6 +193,10 @@ proptest::proptest! {
             for text in [&line, &cut, &format!("<1>{line}"), &format!("<1>1 {cut}"), &format!("[{line}] {cut}")] {
                 format.parse(text, read());
             }
+        }
+        for format in [csv(&["a", "b"], b',', &["a"]), grok(r"%{WORD:a:int}\[?%{GREEDYDATA:b}", &[], None)] {
+            format.parse(&line, read());
+            format.parse(&cut, read());
         }
     }
 }

@@ -106,9 +106,10 @@ impl Rules<'_> {
     fn is_last_of_producer(&self, batch: &Batch<'_>) -> bool {
         let header = &batch.header;
         header.has_producer_id()
-            && self.last_batches.get(&header.producer_id).is_some_and(|last| match last.data {
-                Some(offset) => header.last_offset() == offset,
-                None => header.attributes.is_control() && header.producer_epoch == last.epoch,
+            && self.last_batches.get(&header.producer_id).is_some_and(|last| match last {
+                LastBatch::Data(offset) => header.last_offset() == *offset,
+                LastBatch::Marker(epoch) => header.attributes.is_control() && header.producer_epoch == *epoch,
+                LastBatch::Unsettled => true,
             })
     }
 }
@@ -203,7 +204,7 @@ mod tests {
     #[test]
     fn the_last_batch_of_a_producer_keeps_its_header() {
         let mut case = Case::new(&[("a", 50)]);
-        case.last.insert(9, LastBatch { data: Some(6), epoch: 0 });
+        case.last.insert(9, LastBatch::Data(6));
         let old = batch(plain().producer(9, 0, 0), 3, &[("a", "1")]);
         assert_eq!(case.judge(&old, NOW, false), Kept::Nothing);
         let last = batch(plain().producer(9, 0, 1), 5, &[("a", "1"), ("a", "2")]);

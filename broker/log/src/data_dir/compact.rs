@@ -22,13 +22,17 @@ impl DataDir {
         let mut compacted = 0;
         for (log, dirty) in self.shared.due_logs() {
             match self.shared.compact_log(&log, dirty) {
-                Ok(()) => compacted += 1,
+                Ok(()) => {
+                    log.compaction_succeeded();
+                    compacted += 1;
+                }
                 Err(CleanError::Interrupted) => break,
                 Err(CleanError::Changed) => {}
                 Err(CleanError::Io(_)) if log.is_deleted() => {}
                 Err(CleanError::Io(error)) => {
-                    tracing::error!(log = log.name(), %error, "compaction failed: the log is not compacted any more until the next start");
-                    log.set_uncleanable();
+                    let wait = log.compaction_failed(self.shared.options.clock.now_ms());
+                    self.shared.stats.cleaner.failed();
+                    tracing::error!(log = log.name(), %error, "compaction failed; the next attempt in {} s", wait / 1000);
                 }
             }
         }
@@ -47,7 +51,7 @@ impl Shared {
     fn due_logs(&self) -> Vec<(Arc<Log>, Dirty)> {
         let now = self.options.clock.now_ms();
         let candidates: Vec<_> =
-            self.all_logs().into_iter().filter(|log| log.config().compact && !log.is_uncleanable()).collect();
+            self.all_logs().into_iter().filter(|log| log.config().compact && log.may_be_compacted(now)).collect();
         let is_due = |log: &Arc<Log>, anywhere| {
             let config = log.config();
             log.dirty(&config, now, anywhere).ok().flatten().filter(|dirty| dirty.is_due(&config))

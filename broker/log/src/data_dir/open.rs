@@ -11,7 +11,7 @@ use crate::{
     space::Space,
     stats::Stats,
 };
-use logmill_disk::{Disk, read_file};
+use logmill_disk::{Disk, FileSystem, read_file};
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::{
     collections::HashMap,
@@ -55,6 +55,11 @@ impl DataDir {
             cleaner_offsets: read_or_ignore(&*disk, &path.join(names::CLEANER_OFFSETS)),
             fences: read_fences(&*disk, &shared.fence_files())?,
         };
+        if !shared.stored.lock().fences.is_empty()
+            && let Some(file_system) = &shared.file_system
+        {
+            take_old_errors(&**file_system, path)?;
+        }
         let mut found = Vec::new();
         let mut deleted = Vec::new();
         for child in disk.read_dir(path).map_err(OpenError::io(path))? {
@@ -109,6 +114,16 @@ fn take_clean_mark(disk: &dyn Disk, root: &Path) -> Result<bool, OpenError> {
     // After a kill the names may be in memory only.
     disk.sync_dir(root, "open data directory").map_err(OpenError::io(root))?;
     Ok(false)
+}
+
+/// A sync failed in an earlier run. What has not been told of that yet would be told to the first commit, which lost nothing by it. (What was lost by it is
+/// past the fences, or told to the recovery that syncs the file.)
+fn take_old_errors(file_system: &dyn FileSystem, root: &Path) -> Result<(), OpenError> {
+    if let Err(error) = file_system.syncfs("open file system") {
+        tracing::warn!(root = %root.display(), %error, "writes of an earlier run failed; what they should have brought is not believed");
+        file_system.syncfs("open file system").map_err(OpenError::io(root))?;
+    }
+    Ok(())
 }
 
 /// Without recovery points everything is checked; without log starts deleted records may be seen again: no reason not to start.

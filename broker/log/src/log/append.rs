@@ -40,7 +40,7 @@ impl Log {
         let (result, broken, to_be_synced) = {
             let mut state = self.state.lock();
             let result = self.append_locked(&mut state, batches, as_, &config, append_time.unwrap_or(-1));
-            (result, state.broken, state.queued)
+            (result, state.broken, state.flushing)
         };
         match &result {
             Ok(appended) if self.shared.options.durability == Durability::PageCache && !to_be_synced => {
@@ -106,17 +106,39 @@ impl Log {
                 segment: active.base_offset,
                 position: position + len,
             });
+            if state.unflushed == 0 {
+                state.unflushed_since = self.shared.options.clock.now_ms();
+            }
             state.unflushed += u64::try_from(next_offset.saturating_sub(base_offset)).unwrap_or(0);
         }
-        let commits = self.shared.options.durability == Durability::Fsync || state.unflushed >= config.flush_messages;
-        if commits && !state.queued {
-            state.queued = true;
-            state.unflushed = 0;
-            self.shared.enqueue(&self.me);
+        if self.shared.options.durability == Durability::Fsync || state.unflushed >= config.flush_messages {
+            self.ask_for_commit(state);
         }
         self.shared.appended(len);
         let (last_offset, log_start_offset) = (next_offset - 1, self.log_start_offset());
         Ok(Appended { base_offset, last_offset, log_append_time: append_time, log_start_offset })
+    }
+
+    fn ask_for_commit(&self, state: &mut State) {
+        state.flushing = self.shared.options.durability == Durability::PageCache;
+        if !state.queued {
+            state.queued = true;
+            state.unflushed = 0;
+            self.shared.enqueue(&self.me);
+        }
+    }
+
+    /// With page-cache durability: has what is older than flush.ms synced.
+    pub(crate) fn flush_if_due(&self, now_ms: i64) {
+        let config = self.config();
+        if config.flush_ms == i64::MAX || self.shared.options.durability != Durability::PageCache {
+            return;
+        }
+        let mut state = self.state.lock();
+        let due = state.unflushed > 0 && now_ms.saturating_sub(state.unflushed_since) >= config.flush_ms;
+        if due && state.phase == Phase::Open && self.fenced_at().is_none() && !state.broken {
+            self.ask_for_commit(&mut state);
+        }
     }
 
     /// Checks sequences and sets offsets and epoch in place.
@@ -197,7 +219,8 @@ impl Log {
         })?;
         let relative = next_offset.saturating_sub(active.base_offset);
         if size + len > u64::from(config.segment_bytes)
-            || self.or_now(largest_timestamp).saturating_sub(first_timestamp) > config.segment_ms
+            || self.or_now(largest_timestamp).saturating_sub(first_timestamp)
+                > self.segment_age(config, active.base_offset)
             || indexes_full
             || relative > i64::from(i32::MAX)
         {
@@ -205,6 +228,18 @@ impl Log {
             return Ok(self.active());
         }
         Ok(active)
+    }
+
+    /// `segment.ms` less a part of `segment.jitter.ms` that every segment has for its own.
+    fn segment_age(&self, config: &LogConfig, base_offset: i64) -> i64 {
+        let jitter = config.segment_jitter_ms.min(config.segment_ms);
+        if jitter <= 0 {
+            return config.segment_ms;
+        }
+        let mut name = blake3::Hasher::new();
+        name.update(self.topic.as_bytes()).update(&self.partition.to_be_bytes()).update(&base_offset.to_be_bytes());
+        let random = name.finalize().as_bytes().first_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes) >> 1);
+        config.segment_ms.saturating_sub(i64::try_from(random).unwrap_or(0) % jitter)
     }
 
     /// Seals the active segment and begins one at the log's end.

@@ -50,14 +50,21 @@ impl Log {
 
     /// The ticket's bytes and names are durable.
     pub(crate) fn committed(&self, ticket: &Ticket) {
-        {
-            let state = self.state.lock();
+        let shown = {
+            let mut state = self.state.lock();
             if state.truncations != ticket.truncations || self.fenced_at().is_some() {
                 return;
             }
             self.boundaries.lock().push(ticket.end);
-        }
-        self.advance_high_watermark(ticket.end.offset);
+            // What came meanwhile waited for this sync only, unless another was asked for.
+            if state.flushing && !state.queued {
+                state.flushing = false;
+                self.log_end_offset()
+            } else {
+                ticket.end.offset
+            }
+        };
+        self.advance_high_watermark(shown);
     }
 
     pub(super) fn advance_high_watermark(&self, to: i64) {

@@ -100,9 +100,9 @@ impl Log {
         self.written_recovery_point.store(offset, Ordering::Release);
     }
 
-    /// Where each producer's last batch is.
+    /// Which batch of each producer must stay.
     pub(crate) fn last_batches(&self) -> HashMap<i64, LastBatch> {
-        self.state.lock().producers.last_batches()
+        self.state.lock().producers.last_batches(self.high_watermark())
     }
 
     /// Puts `cleaned` in the place of `group`: durable when it returns. Readers that have the old segments go on with them.

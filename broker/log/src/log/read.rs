@@ -18,6 +18,7 @@ impl Log {
         let log_end_offset = self.log_end_offset();
         let limit = match limit {
             ReadLimit::HighWatermark => self.high_watermark(),
+            ReadLimit::LastStable => self.last_stable_offset(),
             ReadLimit::LogEnd => log_end_offset,
         };
         let log_start_offset = self.log_start_offset();

@@ -1,5 +1,7 @@
 //! Opening a log: what is before the recovery point is believed, what is past it is read, checked and, from the first damage on, cut.
 
+mod indexes;
+
 use super::{Boundaries, Log, Phase, State, swap};
 use crate::{
     LogConfig, OpenError, TopicId,
@@ -19,7 +21,7 @@ use std::{
     path::Path,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicI64},
+        atomic::{AtomicBool, AtomicI64, AtomicU32},
     },
 };
 
@@ -49,6 +51,10 @@ struct Recovery<'a> {
     config: &'a LogConfig,
     /// Compaction may have left gaps between offsets before the recovery point.
     may_have_gaps: bool,
+    /// Nor can anything be missing at a segment's end: the last broker closed the data directory.
+    clean: bool,
+    /// Some segment has an index of aborted transactions.
+    has_aborted: bool,
     fence: i64,
     segments: Vec<Arc<Segment>>,
     producers: Producers,
@@ -94,7 +100,7 @@ impl OpenLog {
                 .and_then(|()| disk.sync_dir(&dir, "recovery directory"))
                 .map_err(OpenError::io(&dir))?;
         }
-        let Recovery { segments, producers, mut epochs, snapshots, rebuilt, .. } = recovery;
+        let Recovery { segments, producers, mut epochs, snapshots, rebuilt, has_aborted, .. } = recovery;
         let log_start = log_start.min(log_end);
         epochs.truncate_from_start(log_start);
         let state = State {
@@ -109,6 +115,8 @@ impl OpenLog {
             new_partition: created || rewritten || !settled,
             queued: false,
             unflushed: 0,
+            unflushed_since: 0,
+            flushing: false,
             truncations: 0,
             allocated: 0,
             first_timestamp: None,
@@ -133,7 +141,9 @@ impl OpenLog {
             recovery_point: AtomicI64::new(recovery_point.min(log_end)),
             written_recovery_point: AtomicI64::new(self.recovery_point.unwrap_or(-1).min(recovery_point)),
             cleaned_to: AtomicI64::new(self.cleaned_to.unwrap_or(0).min(log_end)),
-            uncleanable: AtomicBool::new(false),
+            has_aborted: AtomicBool::new(has_aborted),
+            failed_compactions: AtomicU32::new(0),
+            compact_after: AtomicI64::new(0),
             touched: AtomicBool::new(recovery_point != log_end || self.recovery_point != Some(log_end)),
             segments: RwLock::new(segments),
             state: Mutex::new(state),
@@ -172,6 +182,8 @@ impl OpenLog {
             dir,
             config: &self.config,
             may_have_gaps: self.config.compact || self.cleaned_to.is_some(),
+            clean: self.clean,
+            has_aborted: false,
             fence: self.fence.unwrap_or(i64::MAX),
             segments: Vec::new(),
             producers: Producers::default(),
@@ -206,12 +218,15 @@ impl Recovery<'_> {
     /// The segments by their names; removes left-overs of interrupted work and segments before the log's start.
     fn list(&mut self, log_start: Option<i64>) -> io::Result<()> {
         swap::recover(self.disk, self.dir, self.config.index_interval_bytes)?;
-        let mut bases = Vec::new();
+        let (mut bases, mut indexes) = (Vec::new(), Vec::new());
         for path in self.disk.read_dir(self.dir)? {
             match names::parse_segment_file(&path) {
                 Some((base, names::LOG)) => bases.push(base),
                 Some((offset, names::SNAPSHOT)) => self.snapshots.push(offset),
-                Some((_, names::INDEX | names::TIME_INDEX | names::TXN_INDEX)) => {}
+                Some((base, extension @ (names::INDEX | names::TIME_INDEX | names::TXN_INDEX))) => {
+                    self.has_aborted |= extension == names::TXN_INDEX && self.disk.file_len(&path)? > 0;
+                    indexes.push((base, path));
+                }
                 // `.deleted` as Apache Kafka leaves them.
                 Some(_) => self.disk.remove_file(&path)?,
                 None => {
@@ -223,6 +238,10 @@ impl Recovery<'_> {
         }
         bases.sort_unstable();
         self.snapshots.sort_unstable();
+        // Of a segment whose log a crash has taken: the next segment with this base must not take up their entries.
+        for (_, path) in indexes.iter().filter(|(base, _)| bases.binary_search(base).is_err()) {
+            self.disk.remove_file(path)?;
+        }
         // The start is durable before what is below it goes: segments still there come from a crash in between.
         let expired = bases.partition_point(|base| log_start.is_some_and(|start| *base <= start)).saturating_sub(1);
         self.segments = bases.into_iter().map(|base| Arc::new(Segment::existing(base))).collect();
@@ -247,6 +266,8 @@ impl Recovery<'_> {
         let at = self.segments.partition_point(|segment| segment.base_offset <= wanted).saturating_sub(1);
         let Some(segment) = self.segments.get(at) else { return Err(io::ErrorKind::NotFound.into()) };
         let dense_from = match (self.may_have_gaps, recovery_point) {
+            // A directory put in the place of ours while the broker was stopped: the recovery point is not its own.
+            _ if self.clean => i64::MAX,
             (false, _) => i64::MIN,
             (true, Some(point)) => point,
             (true, None) => i64::MAX,
@@ -256,12 +277,9 @@ impl Recovery<'_> {
             return Ok(beginning);
         }
         let size = segment.size(self.disk, self.dir)?;
-        let index_is_sane = segment.with_indexes(self.disk, self.dir, |indexes| {
-            // Apache Kafka preallocates indexes with zeros and cuts them when it closes them.
-            Ok(indexes.offsets.last().is_none_or(|last| last.relative > 0)
-                && indexes.times.last().is_none_or(|last| last.timestamp > 0 || last.relative > 0))
-        })?;
-        if index_is_sane
+        let index_is_whole = segment
+            .with_indexes(self.disk, self.dir, |indexes| Ok(indexes.offsets.is_whole() && indexes.times.is_whole()))?;
+        if index_is_whole
             && let Ok(Some(last)) = segment.find(self.disk, self.dir, wanted - 1, size)
             && last.header.next_offset() == wanted
         {
@@ -336,6 +354,15 @@ impl Recovery<'_> {
         let mut expected = start.offset;
         let mut position = start.position;
         let last = self.segments.len().saturating_sub(1);
+        if let Some(before) = start.segment.checked_sub(1).and_then(|at| self.segments.get(at)).map(Arc::clone)
+            && position == 0
+            && !self.clean
+        {
+            // What is before the recovery point is not read again; one that is damaged is told when it is.
+            if let Err(error) = self.check_indexes(&before, expected) {
+                tracing::error!(dir = %self.dir.display(), segment = before.base_offset, %error, "cannot check a segment's indexes");
+            }
+        }
         for at in start.segment..=last {
             let Some(segment) = self.segments.get(at).map(Arc::clone) else { break };
             let follows = follows(segment.base_offset, expected, start.dense_from);
@@ -348,10 +375,15 @@ impl Recovery<'_> {
             let (end, cut) = self.check_segment(&segment, position, &mut expected, start.dense_from)?;
             position = 0;
             if end == 0 && segment.base_offset > before {
-                // A name without content, behind a gap: what is appended next belongs before it.
-                tracing::warn!(dir = %self.dir.display(), log_end = expected, segment = segment.base_offset, "removing an empty segment behind a gap");
-                self.remove_segments(at, last + 1)?;
-                break;
+                // Apache Kafka's compaction leaves segments empty, ours does not; after a crash it says that something is missing.
+                let emptied = self.clean && !cut;
+                if !emptied {
+                    // A name without content, behind a gap: what is appended next belongs before it.
+                    tracing::warn!(dir = %self.dir.display(), log_end = expected, segment = segment.base_offset, "removing an empty segment behind a gap");
+                    self.remove_segments(at, last + 1)?;
+                    break;
+                }
+                expected = segment.base_offset;
             }
             if at < last {
                 self.rebuilt.push(segment.base_offset);
@@ -380,18 +412,7 @@ impl Recovery<'_> {
         let (disk, dir, base) = (self.disk, self.dir, segment.base_offset);
         let size = disk.file_len(&names::segment_file(dir, base, names::LOG))?;
         let file = segment.file(disk, dir)?;
-        let relative = u32::try_from(expected.saturating_sub(base)).unwrap_or(0);
-        segment.with_indexes(disk, dir, |indexes| {
-            let stale = indexes.offsets.last().is_some_and(|last| u64::from(last.position) >= from)
-                || indexes.times.last().is_some_and(|last| last.relative >= relative);
-            if size == from && from > 0 && !stale {
-                return Ok(());
-            }
-            indexes.offsets.truncate(disk, dir, base, |entry| from > 0 && u64::from(entry.position) < from)?;
-            indexes.times.truncate(disk, dir, base, |entry| from > 0 && entry.relative < relative)?;
-            indexes.max_timestamp = indexes.times.last().map(|last| (last.timestamp, base + i64::from(last.relative)));
-            Ok(())
-        })?;
+        self.cut_indexes(segment, from, size > from, *expected)?;
         let mut end = from;
         let mut reader = BatchReader::new(&*file, from, size);
         while let Some(found) = reader.next_valid()? {

@@ -23,6 +23,29 @@ impl Log {
         self.find_max().map_err(|e| self.read_error(self.log_start_offset(), e))
     }
 
+    /// Where segments begin that have nothing newer than `timestamp`, newest first, with the high watermark in front if nothing at all is newer.
+    pub fn starts_before(&self, timestamp: i64) -> Result<Vec<i64>, ReadError> {
+        self.find_starts(timestamp).map_err(|e| self.read_error(self.log_start_offset(), e))
+    }
+
+    fn find_starts(&self, timestamp: i64) -> io::Result<Vec<i64>> {
+        let (limit, start) = (self.high_watermark(), self.log_start_offset());
+        let mut starts = Vec::new();
+        let mut newer = false;
+        for (segment, _) in self.snapshot_of_segments().into_iter().filter(|(segment, _)| segment.base_offset < limit) {
+            newer = self.newest_in(&segment)? > timestamp;
+            if !newer {
+                starts.push(segment.base_offset.max(start));
+            }
+        }
+        if !newer {
+            starts.push(limit);
+        }
+        starts.reverse();
+        starts.dedup();
+        Ok(starts)
+    }
+
     fn find_time(&self, timestamp: i64) -> io::Result<Option<TimestampOffset>> {
         let (limit, start) = (self.high_watermark(), self.log_start_offset());
         for (segment, next) in self.snapshot_of_segments() {

@@ -83,3 +83,14 @@ fn old_producers_expire_unless_a_transaction_is_open() {
     producers.expire(6);
     assert_eq!(producers.len(), 0);
 }
+
+#[test]
+fn compaction_keeps_the_last_batch_that_a_crash_leaves() {
+    let mut producers = Producers::default();
+    for n in 0..8 {
+        producers.replay(&batch(0, n, 1, i64::from(n)));
+    }
+    assert_eq!(producers.last_batches(8)[&7], LastBatch::Data(7));
+    assert_eq!(producers.last_batches(6)[&7], LastBatch::Data(5));
+    assert_eq!(producers.last_batches(3)[&7], LastBatch::Unsettled, "five are remembered");
+}

@@ -37,7 +37,30 @@ impl CleanerStats {
         stats.clean_time = took;
     }
 
+    pub(crate) fn failed(&self) {
+        self.0.lock().failures += 1;
+    }
+
     pub(crate) fn snapshot(&self) -> CleanerSnapshot {
         *self.0.lock()
+    }
+}
+
+impl CleanerSnapshot {
+    pub(super) fn and(self, other: &Self) -> Self {
+        Self {
+            runs: self.runs + other.runs,
+            failures: self.failures + other.failures,
+            bytes_read: self.bytes_read + other.bytes_read,
+            bytes_written: self.bytes_written + other.bytes_written,
+            records_removed: self.records_removed + other.records_removed,
+            keyless_records_removed: self.keyless_records_removed + other.keyless_records_removed,
+            tombstones_removed: self.tombstones_removed + other.tombstones_removed,
+            recopy_percent: self.recopy_percent.max(other.recopy_percent),
+            buffer_utilization_percent: self.buffer_utilization_percent.max(other.buffer_utilization_percent),
+            clean_time: self.clean_time.max(other.clean_time),
+            max_dirty_percent: self.max_dirty_percent.max(other.max_dirty_percent),
+            max_compaction_delay: self.max_compaction_delay.max(other.max_compaction_delay),
+        }
     }
 }

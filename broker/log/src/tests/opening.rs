@@ -5,6 +5,7 @@ use crate::{
     Clock, Committer, DataDir, GroupCommit, LogConfig, OpenError, Options, PartitionDir, ReadLimit, SystemClock, names,
 };
 use logmill_disk::{Disk, RealDisk, sim::SimDisk};
+use logmill_protocol::{compression::Compression, records::BatchBuilder};
 use std::{path::Path, sync::Arc, time::Duration};
 
 #[test]
@@ -156,4 +157,134 @@ fn the_committing_thread_makes_many_partitions_durable_by_either_method() {
         let log = dir.open_log("many", 19, ID, Arc::default()).unwrap();
         assert_eq!(all(&log).len(), 10);
     }
+}
+
+#[test]
+fn the_index_of_a_segment_that_a_crash_has_taken_is_not_taken_up_again() {
+    let disk = SimDisk::new();
+    let dir = open_dir(&disk);
+    let log = open_log(&dir, small());
+    append(&log, &["a"]).unwrap();
+    dir.commit();
+    let end = log.log_end_offset();
+    let stray = names::segment_file(Path::new("/data/t-0"), end + 7, names::INDEX);
+    disk.open(&stray, true).unwrap().write_all_at(&[0, 0, 0, 9, 0, 0, 0, 0], 0).unwrap();
+    disk.sync_dir(Path::new("/data/t-0"), "test").unwrap();
+    drop((log, dir));
+    let disk = disk.crash(1);
+    let dir = open_dir(&disk);
+    let log = open_log(&dir, small());
+    assert_eq!(log.high_watermark(), end);
+    assert!(!disk.exists(&stray));
+}
+
+#[test]
+fn a_directory_put_in_the_place_of_ours_may_have_gaps() {
+    let batch_at = |offset: i64| {
+        let builder = BatchBuilder::new(Compression::None).base_offset(offset);
+        build(builder, NOW, &["v", "w"])
+    };
+    for (clean, end) in [(true, 32), (false, 2)] {
+        let disk = SimDisk::new();
+        let dir = open_dir(&disk);
+        open_log(&dir, small());
+        dir.close().unwrap();
+        let put = |base: i64, offsets: &[i64]| {
+            let path = names::segment_file(Path::new("/data/t-0"), base, names::LOG);
+            let bytes: Vec<u8> = offsets.iter().flat_map(|offset| batch_at(*offset)).collect();
+            disk.open(&path, true).unwrap().write_all_at(&bytes, 0).unwrap();
+        };
+        // As Apache Kafka compacts: offsets are missing within segments and between them.
+        put(0, &[0, 10]);
+        put(20, &[25, 30]);
+        if !clean {
+            disk.remove_file(Path::new("/data/.kafka_cleanshutdown")).unwrap();
+        }
+        let dir = open_dir(&disk);
+        assert_eq!(dir.size_of("t", 0).unwrap(), 4 * batch_at(0).len() as u64);
+        assert_eq!(dir.size_of("t", 1).unwrap(), 0);
+        let log = open_log(&dir, small());
+        assert_eq!(log.log_end_offset(), end, "stopped in an orderly way: {clean}");
+        let read = |offset| log.read(offset, 1000, ReadLimit::HighWatermark, true).ok().flatten();
+        let offset = |offset| read(offset).map(|slice| slice.base_offset);
+        assert_eq!(offset(0), Some(0));
+        assert_eq!(offset(3), clean.then_some(10));
+        drop((log, dir));
+        let disk = disk.crash(5);
+        let dir = open_dir(&disk);
+        let log = open_log(&dir, small());
+        assert_eq!(log.log_end_offset(), end, "after a crash");
+        assert_eq!(append(&log, &["x"]).unwrap().base_offset, end);
+    }
+}
+
+#[test]
+fn the_old_list_of_offsets_is_where_segments_begin() {
+    let dir = open_dir(&SimDisk::new());
+    let log = open_log(&dir, small());
+    for n in 0..60 {
+        let builder = BatchBuilder::new(Compression::None);
+        log.append(&mut build(builder, NOW + n, &[&"v".repeat(100)]), CLIENT).unwrap();
+    }
+    dir.commit();
+    let all = log.starts_before(i64::MAX).unwrap();
+    assert_eq!((all.first(), all.last()), (Some(&60), Some(&0)));
+    assert!(all.len() > 4 && all.is_sorted_by(|a, b| a > b), "{all:?}");
+    // Nothing newer than the time: segments that began later or were still written are left out.
+    let some = log.starts_before(NOW + 30).unwrap();
+    assert!(some.len() < all.len() && some[0] < 30 && some.ends_with(&[0]), "{some:?}");
+    assert_eq!(log.starts_before(NOW - 1).unwrap(), []);
+}
+
+/// Apache Kafka's compaction leaves a segment of which nothing stays as an empty file, also the first; the active one may have nothing yet.
+#[test]
+fn segments_that_compaction_emptied_take_nothing_with_them() {
+    let root = tempfile::tempdir().unwrap();
+    let open = || DataDir::open(root.path(), options(Arc::new(RealDisk))).unwrap();
+    let config = LogConfig { compact: true, ..small() };
+    let dir = open();
+    let log = open_log(&dir, config.clone());
+    for n in 0..100 {
+        append(&log, &[&format!("{n}{}", "x".repeat(100))]).unwrap();
+    }
+    dir.commit();
+    let (end, before) = (log.log_end_offset(), offsets(&log));
+    dir.close().unwrap();
+    let partition = root.path().join("t-0");
+    let mut bases: Vec<i64> = std::fs::read_dir(&partition)
+        .unwrap()
+        .filter_map(|entry| match names::parse_segment_file(&entry.unwrap().path()) {
+            Some((base, names::LOG)) => Some(base),
+            _ => None,
+        })
+        .collect();
+    bases.sort_unstable();
+    assert!(bases.len() > 4, "{bases:?}");
+    let empty = |base| {
+        for extension in [names::LOG, names::INDEX, names::TIME_INDEX] {
+            std::fs::write(names::segment_file(&partition, base, extension), "").unwrap();
+        }
+    };
+    // As if moved here: no recovery point is known.
+    std::fs::remove_file(root.path().join("recovery-point-offset-checkpoint")).unwrap();
+    [bases[0], bases[2], end].into_iter().for_each(empty);
+    let dir = open();
+    let log = open_log(&dir, config.clone());
+    let kept: Vec<i64> = before.into_iter().filter(|n| *n >= bases[1] && !(bases[2]..bases[3]).contains(n)).collect();
+    assert_eq!((log.log_end_offset(), offsets(&log)), (end, kept.clone()));
+    append(&log, &["more"]).unwrap();
+    dir.commit();
+    drop((dir, log));
+    let log = open_log(&open(), config);
+    assert_eq!((log.log_end_offset(), offsets(&log)), (end + 1, [kept, vec![end]].concat()));
+}
+
+/// Of the batches that a reader finds, which may leave gaps.
+fn offsets(log: &crate::Log) -> Vec<i64> {
+    let (mut next, mut found) = (0, Vec::new());
+    while let Some(slice) = log.read(next, 1, ReadLimit::HighWatermark, true).unwrap() {
+        found.push(slice.base_offset);
+        next = slice.base_offset + 1;
+    }
+    found
 }

@@ -48,6 +48,8 @@ fn own(broker: &Broker) -> Vec<Setting> {
     let (settings, groups) = (&broker.settings, broker.groups.settings());
     let config = &settings.config;
     let listeners: Vec<String> = config.listeners.iter().map(|l| format!("PLAINTEXT://{}", l.listen)).collect();
+    let dirs: Vec<String> =
+        std::iter::once(&config.data_dir).chain(&config.more_data_dirs).map(|dir| dir.display().to_string()).collect();
     let ms = |duration: std::time::Duration| duration.as_millis().to_string();
     let from_file = |name, value: String, kind| Setting { name, value, kind, source: Source::StaticBroker, doc: None };
     let fixed = |name, value: String, kind| Setting { name, value, kind, source: Source::Default, doc: None };
@@ -62,7 +64,7 @@ fn own(broker: &Broker) -> Vec<Setting> {
         fixed("group.max.size", groups.max_size.to_string(), INT),
         fixed("group.min.session.timeout.ms", ms(groups.min_session_timeout), INT),
         from_file("listeners", listeners.join(","), STRING),
-        from_file("log.dirs", config.data_dir.display().to_string(), STRING),
+        from_file("log.dirs", dirs.join(","), STRING),
         fixed("log.retention.check.interval.ms", ms(settings.retention_interval), LONG),
         from_file("max.connections", config.limits.max_connections.to_string(), INT),
         from_file("node.id", config.node_id.to_string(), INT),

@@ -2,16 +2,18 @@
 
 use std::sync::{Arc, Weak};
 
-use logmill_log::DataDir;
 use prometheus::{
     Counter, Gauge,
     core::{Collector, Desc},
     proto::MetricFamily,
 };
 
+use super::super::data_dirs::DataDirs;
+
 pub(super) struct CleanerCollector {
-    data_dir: Weak<DataDir>,
+    data_dirs: Weak<DataDirs>,
     runs: Counter,
+    failures: Counter,
     bytes_read: Counter,
     bytes_written: Counter,
     records_removed: Counter,
@@ -27,12 +29,13 @@ pub(super) struct CleanerCollector {
 }
 
 impl CleanerCollector {
-    pub(super) fn new(data_dir: &Arc<DataDir>) -> Result<Self, prometheus::Error> {
+    pub(super) fn new(data_dirs: &Arc<DataDirs>) -> Result<Self, prometheus::Error> {
         let counter = |name: &str, text: &str| Counter::new(format!("logmill_broker_log_cleaner_{name}"), text);
         let gauge = |name: &str, text: &str| Gauge::new(format!("logmill_broker_log_cleaner_{name}"), text);
         Ok(Self {
-            data_dir: Arc::downgrade(data_dir),
+            data_dirs: Arc::downgrade(data_dirs),
             runs: counter("runs_total", "Logs compacted")?,
+            failures: counter("failures_total", "Compactions that ended with an error; they are tried again")?,
             bytes_read: counter("bytes_read_total", "Bytes that compaction read")?,
             bytes_written: counter("bytes_written_total", "Bytes that compaction wrote")?,
             records_removed: counter("records_removed_total", "Records removed by compaction, of all kinds")?,
@@ -52,17 +55,15 @@ impl CleanerCollector {
                 "max_compaction_delay_secs",
                 "By how much a log had exceeded max.compaction.lag.ms at the last look",
             )?,
-            uncleanable: gauge(
-                "uncleanable_partitions_count",
-                "Partitions not compacted any more since an error, until the next start",
-            )?,
+            uncleanable: gauge("uncleanable_partitions_count", "Partitions whose latest compaction failed")?,
             uncleanable_bytes: gauge("uncleanable_bytes", "Their size")?,
         })
     }
 
-    fn all(&self) -> [&dyn Collector; 13] {
+    fn all(&self) -> [&dyn Collector; 14] {
         [
             &self.runs,
+            &self.failures,
             &self.bytes_read,
             &self.bytes_written,
             &self.records_removed,
@@ -85,13 +86,14 @@ impl Collector for CleanerCollector {
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
-        let Some(data_dir) = self.data_dir.upgrade() else { return Vec::new() };
-        let stats = data_dir.stats().cleaner;
+        let Some(data_dirs) = self.data_dirs.upgrade() else { return Vec::new() };
+        let stats = data_dirs.stats().cleaner;
         let set = |counter: &Counter, value: u64| {
             counter.reset();
             counter.inc_by(value as f64);
         };
         set(&self.runs, stats.runs);
+        set(&self.failures, stats.failures);
         set(&self.bytes_read, stats.bytes_read);
         set(&self.bytes_written, stats.bytes_written);
         set(&self.records_removed, stats.records_removed);
@@ -102,7 +104,7 @@ impl Collector for CleanerCollector {
         self.clean_time.set(stats.clean_time.as_secs_f64());
         self.dirty_percent.set(stats.max_dirty_percent);
         self.compaction_delay.set(stats.max_compaction_delay.as_secs_f64());
-        let uncleanable: Vec<_> = data_dir.logs().into_iter().filter(|log| log.is_uncleanable()).collect();
+        let uncleanable: Vec<_> = data_dirs.logs().into_iter().filter(|log| log.is_uncleanable()).collect();
         self.uncleanable.set(uncleanable.len() as f64);
         self.uncleanable_bytes.set(uncleanable.iter().map(|log| log.size_bytes() as f64).sum());
         self.all().into_iter().flat_map(Collector::collect).collect()

@@ -47,7 +47,7 @@ fn token(value: &Value) -> Option<String> {
     Some(token)
 }
 
-pub(super) fn tls(value: &Value) -> Option<Tls> {
+pub(super) fn tls(value: &Value, kind: Kind) -> Option<Tls> {
     let mut s = value.section()?;
     let ca_file = s.get("ca_file").and_then(|v| v.path());
     let (cert, key) = (s.get("cert_file"), s.get("key_file"));
@@ -61,8 +61,24 @@ pub(super) fn tls(value: &Value) -> Option<Tls> {
             None
         }
     };
+    let fingerprint = match kind {
+        Kind::Elasticsearch => s.get("fingerprint").and_then(|v| fingerprint(&v)),
+        Kind::Webhook => None,
+    };
     s.finish();
-    Some(Tls { ca_file, client })
+    Some(Tls { ca_file, client, fingerprint })
+}
+
+/// SHA-256 in hex, with or without colons, as Elasticsearch prints it.
+fn fingerprint(value: &Value) -> Option<[u8; 32]> {
+    let text = value.text_that_is("SHA-256 in hexadecimal digits")?;
+    let digits: Vec<u8> = text.bytes().filter(|b| *b != b':').collect();
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let bytes: Option<Vec<u8>> = digits.chunks(2).map(byte).collect();
+    match bytes.filter(|_| digits.iter().all(u8::is_ascii_hexdigit)).and_then(|bytes| bytes.try_into().ok()) {
+        Some(fingerprint) => Some(fingerprint),
+        None => value.fail("is no fingerprint, expected SHA-256 as 64 hexadecimal digits, with or without colons"),
+    }
 }
 
 /// Whether a header may be given this name; reported otherwise.

@@ -38,17 +38,19 @@ pub(super) fn read(value: &Value) -> Option<Webhook> {
         content_type,
         auth: s.get("auth").and_then(|v| http::auth(&v, Kind::Webhook)),
         sign: s.get("sign").and_then(|v| sign(&v)),
-        tls: s.or("tls", Tls::default(), http::tls),
+        tls: s.or("tls", Tls::default(), |v| http::tls(v, Kind::Webhook)),
         timeout: s.or("timeout", 30 * SECOND, |v| v.duration(Duration::from_millis(10), 600 * SECOND)),
         concurrency: s.or("concurrency", 4, |v| v.number(1, 256)),
         rate: s.get("rate").and_then(|v| rate(&v)),
         order: s.or("order", Order::None, |v| {
             v.choice(&[("none", Order::None), ("key", Order::Key), ("partition", Order::Partition)], &[])
         }),
-        id: s.or("id", Id::Event, elasticsearch::id),
+        id: s.or("id", Id::Event, elasticsearch::line_id),
         idempotency_header: s.or("idempotency_header", Some("idempotency-key".to_owned()), |v| {
-            let name = v.text()?;
-            Some((name != "none" && http::is_header_name(&name, v, &OWN)).then_some(name))
+            v.word("none", None).or_else(|| {
+                let name = v.text()?;
+                Some(http::is_header_name(&name, v, &OWN).then_some(name))
+            })
         }),
         headers: s.or("headers", BTreeMap::new(), |v| headers(v, batch)),
         statuses: s.or("statuses", Statuses::default(), statuses),

@@ -1,0 +1,55 @@
+//! What read_committed consumers may see: the last stable offset, and which transactions in a stretch of the log were aborted.
+
+use super::Log;
+use crate::{AbortedTransaction, ReadError, cleaner::transactions, names};
+use logmill_disk::read_file;
+use std::{io, sync::atomic::Ordering};
+
+/// A `.txnindex` larger than this (two million aborted transactions in one segment) is not believed.
+const LARGEST_INDEX: u64 = 64 << 20;
+
+impl Log {
+    /// The first offset of an open transaction, at most the high watermark.
+    pub fn last_stable_offset(&self) -> i64 {
+        // In this order: a transaction that began below it is known by then.
+        let high_watermark = self.high_watermark();
+        let open = self.state.lock().producers.first_open_transaction();
+        open.map_or(high_watermark, |first| first.min(high_watermark))
+    }
+
+    /// The aborted transactions with records between `from` and the end of its segment, as its `.txnindex` and those of later segments tell. Reads the disk,
+    /// unless no segment has such an index.
+    pub fn aborted_transactions(&self, from: i64) -> Result<Vec<AbortedTransaction>, ReadError> {
+        if !self.has_aborted.load(Ordering::Acquire) {
+            return Ok(Vec::new());
+        }
+        self.aborted_between(from).map_err(|e| self.read_error(from, e))
+    }
+
+    fn aborted_between(&self, from: i64) -> io::Result<Vec<AbortedTransaction>> {
+        let Some((first, next)) = self.segment_of(from) else { return Ok(Vec::new()) };
+        let to = next.unwrap_or(i64::MAX);
+        let bases: Vec<i64> = self.segments.read().iter().map(|segment| segment.base_offset).collect();
+        let mut found = Vec::new();
+        // A transaction is listed where it was aborted, which may be segments later.
+        for base in bases.into_iter().filter(|base| *base >= first.base_offset) {
+            let path = names::segment_file(&self.dir, base, names::TXN_INDEX);
+            let bytes = match read_file(self.disk(), &path, LARGEST_INDEX) {
+                Ok(bytes) => bytes,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(e),
+            };
+            let entries = transactions::decode(&bytes).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+            found.extend(
+                entries
+                    .iter()
+                    .filter(|one| one.last_offset >= from && one.first_offset < to)
+                    .map(|one| AbortedTransaction { producer_id: one.producer_id, first_offset: one.first_offset }),
+            );
+            if entries.last().is_some_and(|last| last.last_stable_offset >= to) {
+                break;
+            }
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,36 @@
+//! Reads a sink's `transform:`, a program or a section that says where it is.
+
+use crate::{
+    sinks::{OnError, Source, Transform},
+    value::Value,
+};
+
+pub(super) fn read(value: &Value) -> Option<Transform> {
+    value.section_or(
+        |mut s| {
+            let program = s.get("program").map(|v| (program(&v), v));
+            let file = s.get("file").map(|v| (v.path().map(Source::File), v));
+            let words = [("dead_letter", OnError::DeadLetter), ("drop", OnError::Drop), ("pass", OnError::Pass)];
+            let on_error = s.or("on_error", OnError::default(), |v| v.choice(&words, &[]));
+            let found = match (program, file) {
+                (Some(found), None) | (None, Some(found)) => Some(found),
+                (None, None) => {
+                    s.fail_here("has no program, expected program: '.level = upcase(string!(.level))' or file: PATH");
+                    None
+                }
+                (Some(_), Some((_, file))) => file.fail("stands beside program, expected one of them"),
+            };
+            s.finish();
+            let (source, at) = found?;
+            Some(Transform { source: source?, on_error, path: at.path.clone(), mark: at.node.mark })
+        },
+        |v| {
+            let source = program(v)?;
+            Some(Transform { source, on_error: OnError::default(), path: v.path.clone(), mark: v.node.mark })
+        },
+    )
+}
+
+fn program(value: &Value) -> Option<Source> {
+    value.text_that_is("VRL program").map(Source::Inline)
+}
