@@ -145,6 +145,8 @@ fn producer(brokers: &str, acked: &Arc<Mutex<BTreeSet<u64>>>) -> Result<BaseProd
     let context = Acks::new(acked.clone(), Arc::new(AtomicBool::new(false)));
     let mut settings = ClientConfig::new();
     settings.set("bootstrap.servers", brokers).set("enable.idempotence", "true").set("linger.ms", "2");
+    // What waits for the failed disk leaves room for what goes elsewhere.
+    settings.set("queue.buffering.max.messages", "1000000");
     Ok(settings.create_with_context(context)?)
 }
 
@@ -154,7 +156,8 @@ fn send(producer: &BaseProducer<Acks>, from: u64, count: u64) -> u64 {
     let mut rng = fastrand::Rng::with_seed(from);
     for n in from..from + count {
         let filler: String = std::iter::repeat_with(|| rng.alphanumeric()).take(900).collect();
-        if producer.send(BaseRecord::<(), _>::to(TOPIC).payload(&format!("{n} {filler}"))).is_err() {
+        // By key, so that each disk's partitions get some of them; without, one partition takes all of a moment's.
+        if producer.send(BaseRecord::to(TOPIC).key(&n.to_string()).payload(&format!("{n} {filler}"))).is_err() {
             return n;
         }
     }
