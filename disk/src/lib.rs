@@ -23,7 +23,8 @@ pub type SyncSite = &'static str;
 
 /// File-system operations. Paths are absolute or relative to the process.
 pub trait Disk: Send + Sync + 'static {
-    /// Opens for reading and writing; `create` makes a missing file (its name is durable after `sync_dir` of its parent).
+    /// Opens for reading and writing; `create` makes a missing file (its name is durable after `sync_dir` of its parent). Without `create`, on a file
+    /// system that the kernel made read-only after an error, for reading alone.
     fn open(&self, path: &Path, create: bool) -> io::Result<Arc<dyn DiskFile>>;
     /// Each new directory's name is durable after `sync_dir` of its parent.
     fn create_dir_all(&self, path: &Path) -> io::Result<()>;

@@ -24,7 +24,12 @@ pub struct RealDisk;
 
 impl Disk for RealDisk {
     fn open(&self, path: &Path, create: bool) -> io::Result<Arc<dyn DiskFile>> {
-        let file = OpenOptions::new().read(true).write(true).create(create).truncate(false).open(path)?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(create).truncate(false);
+        let file = match options.open(path) {
+            Err(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem && !create => fs::File::open(path)?,
+            opened => opened?,
+        };
         Ok(Arc::new(RealFile { file }))
     }
 
