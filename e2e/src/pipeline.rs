@@ -141,7 +141,7 @@ impl Pipeline {
             let process = self.process(part)?;
             if let Some(code) = process.ended()? {
                 let said = process.tail();
-                self.running.retain(|(p, _)| *p != part);
+                self.forget(part);
                 bail!("{} ended with {code} at start: {said}", part.name());
             }
             if start.elapsed() > Duration::from_secs(15) {
@@ -167,6 +167,11 @@ impl Pipeline {
     pub fn process(&mut self, part: Part) -> Result<&mut Process> {
         let process = self.running.iter_mut().find(|(p, _)| *p == part);
         process.map(|(_, p)| p).with_context(|| format!("{} is not running", part.name()))
+    }
+
+    /// One that ended by itself.
+    pub fn forget(&mut self, part: Part) {
+        self.running.retain(|(p, _)| *p != part);
     }
 
     /// SIGKILL.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use rdkafka::{
     ClientConfig,
     producer::{BaseProducer, BaseRecord, Producer},
@@ -69,7 +69,7 @@ async fn round(dir: &Path, layout: Layout) -> Result<(usize, usize, bool)> {
     let (one, disks) = (format!("data_dir: {}/broker", mount.display()), format!("data_dir: {}", mount.display()));
     let two = format!("data_dir: {}\nmore_data_dirs: [{}]", home.join("broker").display(), mount.display());
     reconfigure(&pipeline, &one, if layout.alone { &disks } else { &two })?;
-    pipeline.start(Part::Broker).await?;
+    serve(&mut pipeline).await?;
 
     let acked = Arc::new(Mutex::new(BTreeSet::new()));
     let producer = producer(&pipeline.brokers, &acked)?;
@@ -99,7 +99,7 @@ async fn round(dir: &Path, layout: Layout) -> Result<(usize, usize, bool)> {
     drop(producer);
     disk.heal()?;
     let read_only = disk.is_read_only();
-    if let Err(refusal) = pipeline.start(Part::Broker).await {
+    if let Err(refusal) = serve(&mut pipeline).await {
         // What failed before is told to whoever syncs next.
         let (refusal, expected) =
             (format!("{refusal:#}"), if read_only { "Read-only file system" } else { "Input/output error" });
@@ -107,7 +107,7 @@ async fn round(dir: &Path, layout: Layout) -> Result<(usize, usize, bool)> {
         if read_only {
             disk.remount()?;
         }
-        pipeline.start(Part::Broker).await?;
+        serve(&mut pipeline).await?;
     } else {
         ensure!(!read_only, "it starts on a read-only file system");
     }
@@ -123,7 +123,7 @@ async fn round(dir: &Path, layout: Layout) -> Result<(usize, usize, bool)> {
     let after = disk.as_it_is("disk-after")?;
     pipeline.kill(Part::Broker)?;
     reconfigure(&pipeline, &mount.to_string_lossy(), &after.mount.to_string_lossy())?;
-    pipeline.start(Part::Broker).await?;
+    serve(&mut pipeline).await?;
     let found = there(&pipeline.brokers)?;
     whole(&before, &found, "on the device itself")?;
     whole(&seen, &found, "served after the restart, then on the device itself")?;
@@ -132,6 +132,23 @@ async fn round(dir: &Path, layout: Layout) -> Result<(usize, usize, bool)> {
     whole(&again, &found, "acknowledged on the device that works again")?;
     pipeline.stop_all().await?;
     Ok((before.len() + again.len(), usize::try_from(sent)? - seen.len(), read_only))
+}
+
+/// The broker lives before it has opened its data, which may end it.
+async fn serve(pipeline: &mut Pipeline) -> Result<()> {
+    pipeline.start(Part::Broker).await?;
+    let start = clock::now();
+    while fenced(pipeline).await.is_err() {
+        let process = pipeline.process(Part::Broker)?;
+        if let Some(code) = process.ended()? {
+            let said = process.tail();
+            pipeline.forget(Part::Broker);
+            bail!("the broker ended with {code} at start: {said}");
+        }
+        ensure!(start.elapsed() < SOON, "the broker does not serve: {}", process.tail());
+        tokio::time::sleep(TICK).await;
+    }
+    Ok(())
 }
 
 fn reconfigure(pipeline: &Pipeline, from: &str, to: &str) -> Result<()> {
