@@ -10,6 +10,7 @@ mod emit;
 mod finish;
 mod look;
 mod read;
+mod refusal;
 mod relimit;
 mod reports;
 mod slots;
@@ -104,6 +105,7 @@ struct InputState {
     first_start: bool,
     /// Files born from then on are owed in full.
     since: Since,
+    refusal: refusal::Refusal,
 }
 
 pub(crate) struct Engine<P> {
@@ -137,6 +139,9 @@ pub(crate) struct Engine<P> {
     /// The producer took records since it was told that none follow.
     unhurried: bool,
     renew: Option<usize>,
+    /// Producers that broke since the last acknowledgement, and when the next one may be started.
+    broken: u32,
+    next_renewal: Instant,
     next_look: Instant,
     next_checkpoint: Instant,
     next_scan: Instant,
@@ -212,6 +217,8 @@ impl<P: Producer> Engine<P> {
             full: false,
             unhurried: false,
             renew: None,
+            broken: 0,
+            next_renewal: now.mono,
             next_look: now.mono,
             next_checkpoint: now.mono,
             next_scan: now.mono,
@@ -410,6 +417,7 @@ impl InputState {
             shared_limits: relimit::shared(&input.limits),
             first_start: opened != Opened::Damaged && !log.state().inputs.contains(&input.name),
             since: known.copied().unwrap_or(Since { globs, ms }),
+            refusal: refusal::Refusal::default(),
             config: input.clone(),
         })
     }

@@ -1,6 +1,6 @@
 //! The agent's metrics. The ledger's go on where the checkpoint says, so that they survive restarts.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::ledger::{Ledger, Reason};
 
@@ -16,6 +16,7 @@ pub(crate) struct Metrics {
     files: IntGauge,
     open_files: IntGauge,
     pub(crate) producer_restarts: IntCounter,
+    pub(crate) refused: IntGaugeVec,
     pub(crate) unreadable: IntCounter,
     /// By reason.
     pub(crate) topic_otherwise: IntCounterVec,
@@ -57,6 +58,11 @@ impl Metrics {
             &["reason"],
         )?;
         registry.register(Box::new(topic_otherwise.clone()))?;
+        let refused = IntGaugeVec::new(
+            Opts::new("logmill_agent_input_refused", "1 while Kafka refuses the records of an input and it stands"),
+            &["input"],
+        )?;
+        registry.register(Box::new(refused.clone()))?;
         Ok(Self {
             read: counter("lines_read_total", "Lines read; equals acknowledged plus dropped plus in flight")?,
             acknowledged: counter(
@@ -72,6 +78,7 @@ impl Metrics {
             files: gauge("files", "Files known")?,
             open_files: gauge("open_files", "Files open")?,
             producer_restarts: counter("producer_restarts_total", "New producers after a fatal error")?,
+            refused,
             topic_otherwise,
             unreadable: counter("unreadable_total", "Attempts to read a file or directory that failed")?,
         })

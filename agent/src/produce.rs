@@ -6,6 +6,8 @@ pub(crate) mod kafka;
 #[cfg(test)]
 pub(crate) mod memory;
 
+use rdkafka::types::RDKafkaErrorCode;
+
 use crate::line_id::LineId;
 
 /// A record ready to be sent; nothing of it is kept.
@@ -50,6 +52,8 @@ pub(crate) enum Outcome {
     Failed,
     /// The broker takes no batch of this size: smaller ones must be sent.
     TooLarge,
+    /// For a reason that the next try does not mend: what goes there stands.
+    Refused(RDKafkaErrorCode),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -51,7 +51,7 @@ impl<P: Producer> Engine<P> {
         let state = if waiting || self.renew.is_some() {
             Err(self.producer.trouble().unwrap_or_else(|| "kafka does not acknowledge".to_owned()))
         } else {
-            Ok(())
+            self.standing().map_or(Ok(()), Err)
         };
         self.around.health.set("agent", state);
     }

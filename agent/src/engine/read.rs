@@ -53,6 +53,11 @@ impl<P: Producer> Engine<P> {
             self.slots.put(slot, tracked);
             return;
         }
+        if let Err(at) = self.inputs[tracked.input].refusal.may_read(now.mono) {
+            self.timers.set(at, slot, tracked.id);
+            self.slots.put(slot, tracked);
+            return;
+        }
         let allowance = match tracked.limits.allowance() {
             Ok(allowance) => allowance,
             Err(wait) => {

@@ -10,11 +10,16 @@ use crate::{
     tracked::Queued,
 };
 
-/// Waits after failed deliveries of a file, doubled from the first to the last.
+/// Waits after failed deliveries of a file and after broken producers, doubled from the first to the last.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LAST_WAIT: Duration = Duration::from_secs(30);
 /// Batches are not made smaller than this, whatever the broker says.
 const SMALLEST_RECORD: usize = 16 << 10;
+
+/// After so many failures in a row.
+fn backoff(failures: u32) -> Duration {
+    FIRST_WAIT.saturating_mul(1 << failures.min(10).saturating_sub(1)).min(LAST_WAIT)
+}
 
 impl<P: Producer> Engine<P> {
     pub(super) fn take_reports(&mut self, now: Now) {
@@ -29,14 +34,23 @@ impl<P: Producer> Engine<P> {
             self.in_flight_bytes = self.in_flight_bytes.saturating_sub(cost.into());
             match delivery.outcome {
                 Outcome::Acknowledged => {
+                    let input = tracked.input;
                     tracked.failures = 0;
+                    self.broken = 0;
                     self.last_acknowledged = now.mono;
+                    if self.inputs[input].refusal.accepted(now.mono) {
+                        self.accepted_again(input);
+                    }
+                }
+                Outcome::Refused(code) if cost > 0 => {
+                    let input = tracked.input;
+                    self.refused(input, code, now);
                 }
                 Outcome::TooLarge if cost > 0 => {
                     let half = self.producer.max_record_bytes() / 2;
                     self.renew = Some(self.renew.unwrap_or(half).min(half).max(SMALLEST_RECORD));
                 }
-                Outcome::TooLarge | Outcome::Failed => {}
+                Outcome::TooLarge | Outcome::Refused(_) | Outcome::Failed => {}
             }
             // Reports come in runs of one file.
             if last != Some(slot)
@@ -63,7 +77,7 @@ impl<P: Producer> Engine<P> {
         }
         if tracked.in_flight.failed() && tracked.in_flight.pending() == 0 {
             tracked.failures = tracked.failures.saturating_add(1);
-            let wait = FIRST_WAIT.saturating_mul(1 << tracked.failures.min(10).saturating_sub(1)).min(LAST_WAIT);
+            let wait = backoff(tracked.failures);
             self.read_again(slot);
             if let Some(tracked) = self.slots.get_mut(slot) {
                 tracked.retry_at = Some(now.mono + wait);
@@ -95,6 +109,13 @@ impl<P: Producer> Engine<P> {
     /// Replaces a broken producer, or one that makes too large batches; all files go back to their prefix.
     pub(super) fn renew_if_asked(&mut self, now: Now) {
         let Some(max_record_bytes) = self.renew else { return };
+        if self.producer.broken() {
+            if now.mono < self.next_renewal {
+                return;
+            }
+            self.broken = self.broken.saturating_add(1);
+            self.next_renewal = now.mono + backoff(self.broken);
+        }
         tracing::warn!(
             max_record_bytes,
             reason = self.producer.trouble().unwrap_or_default(),

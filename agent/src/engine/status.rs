@@ -42,6 +42,8 @@ impl<P: Producer> Engine<P> {
             "finished"
         } else if tracked.content_gone {
             "truncated, what was read is under way"
+        } else if let Some(code) = self.inputs[tracked.input].refusal.code() {
+            return format!("refused by kafka: {code}");
         } else if let Some(at) = tracked.retry_at.filter(|at| *at > now.mono) {
             return format!("delivery failed, read again in {:.1} s", waits(at));
         } else if let Err(wait) = tracked.limits.allowance() {

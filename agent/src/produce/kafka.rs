@@ -240,6 +240,16 @@ impl Reports {
                 self.fatal.store(true, Ordering::Release);
                 Outcome::Failed
             }
+            RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::UnknownTopic
+            | RDKafkaErrorCode::UnknownTopicOrPartition
+            | RDKafkaErrorCode::UnknownPartition
+            | RDKafkaErrorCode::InvalidTopic
+            | RDKafkaErrorCode::InvalidRecord
+            | RDKafkaErrorCode::InvalidTimestamp
+            | RDKafkaErrorCode::UnsupportedForMessageFormat
+            | RDKafkaErrorCode::UnsupportedCompressionType
+            | RDKafkaErrorCode::PolicyViolation => Outcome::Refused(code),
             _ => Outcome::Failed,
         };
         // Purged records belong to a producer that is being replaced.

@@ -98,3 +98,72 @@ fn batches_the_broker_finds_too_large_become_smaller() {
     assert_eq!(500_000, rig.topic.0.borrow().max_record);
     assert_eq!(names("a", 0..10), rig.distinct());
 }
+
+#[test]
+fn a_refused_input_stands_alone_and_goes_on_by_itself() {
+    let mut rig = Rig::with(|c| {
+        let mut denied = c.inputs[0].clone();
+        let dir = c.state_dir.parent().unwrap().join("denied");
+        fs::create_dir_all(&dir).unwrap();
+        (denied.name, denied.topic) = ("denied".into(), "secret".into());
+        denied.include = vec![format!("{}/*.log", dir.display())];
+        c.inputs.push(denied);
+    });
+    rig.acknowledge = false;
+    let denied = rig.dir.path().join("denied");
+    (0..20).for_each(|n| fs::write(denied.join(format!("{n}.log")), numbered("x", 0..5)).unwrap());
+    rig.append("app.log", numbered("a", 0..10));
+    rig.settle();
+    let answer = |rig: &Rig, accept: bool| {
+        while rig.topic.under_way() > 0 {
+            let sent = rig.topic.0.borrow().sent.len();
+            let topic = rig.topic.0.borrow().sent[sent - rig.topic.under_way()].topic.clone();
+            let refused = Outcome::Refused(rdkafka::types::RDKafkaErrorCode::TopicAuthorizationFailed);
+            let outcome = if accept || topic == "logs" { Outcome::Acknowledged } else { refused };
+            rig.topic.report(0, outcome);
+        }
+    };
+    answer(&rig, false);
+    rig.steps(2);
+    let standing = || "kafka refuses the records of input denied: ";
+    assert!(rig.engine.as_ref().unwrap().standing().unwrap().starts_with(standing()));
+    for minute in 0..10 {
+        let before = rig.topic.0.borrow().sent.len();
+        rig.append("app.log", format!("later-{minute}\n"));
+        rig.pass(Duration::from_secs(60));
+        rig.settle();
+        answer(&rig, false);
+        rig.steps(2);
+        let sent = rig.topic.0.borrow().sent[before..].to_vec();
+        let to = |topic: &str| sent.iter().filter(|r| r.topic == topic).count();
+        assert_eq!(1, to("logs"), "the other input goes on");
+        assert!((1..=5).contains(&to("secret")), "one file asks: {}", to("secret"));
+    }
+    rig.pass(Duration::from_secs(60));
+    rig.settle();
+    answer(&rig, true);
+    rig.acknowledge = true;
+    rig.settle();
+    assert_eq!(None, rig.engine.as_ref().unwrap().standing());
+    assert_eq!(20 * 5 + 20, rig.distinct().len(), "nothing is lost, no minute has to pass");
+    assert_eq!(120, rig.ledger().1.acknowledged);
+}
+
+#[test]
+fn producers_that_break_at_once_are_renewed_ever_more_rarely() {
+    let mut rig = Rig::new();
+    rig.acknowledge = false;
+    rig.append("app.log", numbered("a", 0..10));
+    rig.settle();
+    for _ in 0..3000 {
+        rig.topic.0.borrow_mut().broken = true;
+        rig.step();
+    }
+    let renewed = rig.topic.0.borrow().renewed;
+    assert!((5..=8).contains(&renewed), "{renewed} in a minute");
+    rig.topic.0.borrow_mut().broken = false;
+    rig.acknowledge = true;
+    rig.pass(Duration::from_secs(40));
+    rig.settle();
+    assert_eq!(names("a", 0..10), rig.distinct());
+}
