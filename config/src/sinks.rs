@@ -43,6 +43,7 @@ pub struct Sink {
     /// `group.instance.id`, static membership when set.
     pub instance_id: Option<String>,
     pub start: Start,
+    pub decode: Decode,
     /// Delivers only what this holds for, the rest is filtered.
     pub when: Option<Condition>,
     /// Changes what `when` holds for, before it is enriched.
@@ -63,6 +64,16 @@ pub enum Start {
     Latest,
     /// At the first record that Kafka has from then on, in ms since 1970.
     Time(i64),
+}
+
+/// What the values of records are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Decode {
+    /// One JSON object each, anything else is a dead letter.
+    #[default]
+    Json,
+    /// Any bytes, which become the `message` of an event.
+    Raw,
 }
 
 /// Where a sink delivers to.

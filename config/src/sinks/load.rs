@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use super::{DeadLetters, Output, Retry, Sink, SinksConfig, Start};
+use super::{DeadLetters, Decode, Output, Retry, Sink, SinksConfig, Start};
 use crate::{file::ConfigFile, kafka, names, section::Section, value::Value};
 
 const KIB: u64 = 1 << 10;
@@ -88,6 +88,7 @@ fn sink(value: &Value, taken: &mut Taken) -> Option<Sink> {
     });
     let output = output(&mut s, &name, &mut taken.files);
     let start = s.or("start", Start::Earliest, start);
+    let decode = s.or("decode", Decode::Json, |v| v.choice(&[("json", Decode::Json), ("raw", Decode::Raw)], &[]));
     let when = s.get("when").and_then(|v| condition::read(&v));
     let transform = s.get("transform").and_then(|v| transform::read(&v));
     let enrich = s.get("enrich").and_then(|v| enrich::read(&v));
@@ -95,7 +96,7 @@ fn sink(value: &Value, taken: &mut Taken) -> Option<Sink> {
     let retry = s.or("retry", Retry { initial: SECOND / 5, max: 60 * SECOND }, retry);
     s.finish();
     let output = output?;
-    Some(Sink { name, topics, group, instance_id, start, when, transform, enrich, output, retry, dead_letters })
+    Some(Sink { name, topics, group, instance_id, start, decode, when, transform, enrich, output, retry, dead_letters })
 }
 
 fn start(value: &Value) -> Option<Start> {
