@@ -5,19 +5,17 @@ mod elasticsearch;
 mod enrich;
 mod file;
 mod load;
-mod transform;
 mod webhook;
 
 pub use condition::{Condition, Pattern, Range, Subject};
 pub use elasticsearch::{Compression, Elasticsearch, Id, Op, Template, Tombstones, Version};
 pub use enrich::{Enrich, Geoip, UserAgent};
 pub use file::{File, FileCompression};
-pub use transform::{OnError, Source, Transform};
 pub use webhook::{Format, Method, Order, Rate, Scheme, Sign, Statuses, Webhook};
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::kafka::KafkaConfig;
+use crate::{kafka::KafkaConfig, transform::Transform};
 
 /// A validated sinks.yaml.
 #[derive(Debug, Clone, PartialEq)]
