@@ -11,8 +11,12 @@ use std::{
 
 /// Folder → crate → the project's crates it may use. Agent, broker, sinks and index meet only over their protocols;
 /// only the command composes them.
-const HOUSES: [(&str, &str, &[&str]); 13] = [
-    ("agent", "logmill-agent", &["logmill-allocator", "logmill-config", "logmill-daemon", "logmill-disk"]),
+const HOUSES: [(&str, &str, &[&str]); 14] = [
+    (
+        "agent",
+        "logmill-agent",
+        &["logmill-allocator", "logmill-config", "logmill-transform", "logmill-daemon", "logmill-disk"],
+    ),
     ("broker/protocol", "logmill-protocol", &[]),
     ("broker/log", "logmill-log", &["logmill-protocol", "logmill-disk"]),
     (
@@ -20,9 +24,10 @@ const HOUSES: [(&str, &str, &[&str]); 13] = [
         "logmill-broker",
         &["logmill-protocol", "logmill-log", "logmill-config", "logmill-daemon", "logmill-disk"],
     ),
-    ("sinks", "logmill-sinks", &["logmill-allocator", "logmill-config", "logmill-daemon"]),
+    ("sinks", "logmill-sinks", &["logmill-allocator", "logmill-config", "logmill-transform", "logmill-daemon"]),
     ("index", "logmill-index", &["logmill-allocator", "logmill-config", "logmill-daemon", "logmill-disk"]),
     ("config", "logmill-config", &[]),
+    ("transform", "logmill-transform", &["logmill-config"]),
     ("daemon", "logmill-daemon", &["logmill-config"]),
     ("disk", "logmill-disk", &[]),
     ("allocator", "logmill-allocator", &[]),

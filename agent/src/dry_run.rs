@@ -1,6 +1,7 @@
 //! What an agent would read and send, without sending it or keeping anything: for `logmill check --dry-run`.
 
 use std::{
+    borrow::Cow,
     fs::File,
     io,
     path::{Path, PathBuf},
@@ -15,12 +16,15 @@ use crate::{
     identity::Stat,
     record::{self, Encoder, Flags, Line, Parser, PathFields, Shape},
     source::{Format, Source},
+    transform::{Made, Place, Transform},
 };
 
 /// Of a file's beginning so much is looked at.
 const HEAD: usize = 1 << 20;
 /// Longer records are cut with a mark.
 const LONGEST: usize = 1_000_000;
+/// Of a file's, reasons of a program's failures.
+const FAILURES: usize = 3;
 
 /// What one input matches.
 #[derive(Debug)]
@@ -39,12 +43,16 @@ pub struct FilePreview {
     pub size: u64,
     /// The values of the first records, JSON each; or why the file cannot be read.
     pub events: Result<Vec<String>, String>,
+    /// Records before the last of these that the input's program left out.
+    pub left_out: usize,
+    /// Why the program failed with records, the first few reasons.
+    pub failures: Vec<String>,
 }
 
 /// The files of each input, the first `files` of them with their first `events`.
 ///
 /// # Errors
-/// A glob or pattern that the check of the configuration let pass.
+/// A glob, pattern or program that the check of the configuration let pass.
 pub fn dry_run(config: &AgentConfig, files: usize, events: usize) -> Result<Vec<InputPreview>, AgentError> {
     let host = config.host_name.clone().unwrap_or_else(crate::run::host_name);
     // What an earlier input takes, a later one does not.
@@ -61,7 +69,7 @@ fn preview(
     events: usize,
 ) -> Result<InputPreview, AgentError> {
     let patterns = Patterns::new(input)?;
-    let reader = Reader::new(input).map_err(|source| AgentError::Pattern { input: input.name.clone(), source })?;
+    let mut reader = Reader::new(input)?;
     let mut faults = Vec::new();
     let mut warn = |path: &Path, error: &io::Error| faults.push(format!("{}: {error}", path.display()));
     let mut enter = |_: &Path| ();
@@ -73,9 +81,14 @@ fn preview(
     paths.sort();
     taken.extend(paths.iter().cloned());
     let shown = |(nth, path): (usize, PathBuf)| {
-        let first = if nth < files { reader.first(&path, host, events) } else { Ok(Vec::new()) };
-        let size = path.metadata().map_or(0, |m| m.len());
-        FilePreview { path, size, events: first.map_err(|e| e.to_string()) }
+        let mut shown = FilePreview { size: 0, events: Ok(Vec::new()), left_out: 0, failures: Vec::new(), path };
+        if nth < files
+            && let Err(error) = reader.first(&mut shown, host, events)
+        {
+            shown.events = Err(error.to_string());
+        }
+        shown.size = shown.path.metadata().map_or(0, |m| m.len());
+        shown
     };
     let files = paths.into_iter().enumerate().map(shown).collect();
     Ok(InputPreview { name: input.name.clone(), files, faults })
@@ -87,15 +100,24 @@ struct Reader<'a> {
     framing: Framing,
     parser: Parser,
     path_fields: PathFields,
+    transform: Option<Transform>,
 }
 
 impl<'a> Reader<'a> {
-    fn new(input: &'a Input) -> Result<Self, regex::Error> {
-        let path_fields = PathFields::new(input.path_fields.as_ref())?;
-        Ok(Self { input, framing: Framing::new(input)?, parser: Parser::new(input)?, path_fields })
+    fn new(input: &'a Input) -> Result<Self, AgentError> {
+        let pattern_error = |source| AgentError::Pattern { input: input.name.clone(), source };
+        Ok(Self {
+            input,
+            framing: Framing::new(input).map_err(pattern_error)?,
+            parser: Parser::new(input).map_err(pattern_error)?,
+            path_fields: PathFields::new(input.path_fields.as_ref()).map_err(pattern_error)?,
+            transform: Transform::open(input)?,
+        })
     }
 
-    fn first(&self, path: &Path, host: &str, events: usize) -> io::Result<Vec<String>> {
+    fn first(&mut self, shown: &mut FilePreview, host: &str, events: usize) -> io::Result<()> {
+        let path = shown.path.clone();
+        let path = path.as_path();
         let format = path.file_name().and_then(|n| n.to_str()).and_then(Format::of_name).map(|(format, _)| format);
         let packed = format.filter(|_| Format::is_of(path));
         let file = File::open(path)?;
@@ -138,11 +160,37 @@ impl<'a> Reader<'a> {
             };
             if !line.bytes.is_empty() {
                 let value = encoder.encode(&line, &shape, &self.parser, LONGEST);
-                out.push(String::from_utf8_lossy(value).into_owned());
+                match self.transformed(value, path, at as u64, modified, shown) {
+                    Some(made) => out.push(String::from_utf8_lossy(&made).into_owned()),
+                    None => shown.left_out += 1,
+                }
             }
             at += next;
         }
-        Ok(out)
+        shown.events = Ok(out);
+        Ok(())
+    }
+
+    /// `None` where the input's program leaves it out. Its id is not told: that is the running agent's.
+    fn transformed<'v>(
+        &mut self,
+        value: &'v [u8],
+        path: &Path,
+        offset: u64,
+        time_ms: i64,
+        shown: &mut FilePreview,
+    ) -> Option<Cow<'v, [u8]>> {
+        let Some(transform) = &mut self.transform else { return Some(Cow::Borrowed(value)) };
+        let made = transform.run(&Place { path, offset, time_ms, id: [0; 16] }, value, LONGEST);
+        if let Some(failure) = made.failure()
+            && shown.failures.len() < FAILURES
+        {
+            shown.failures.push(failure.to_owned());
+        }
+        match made {
+            Made::Record { value, .. } | Made::Failed { value, .. } => Some(Cow::Owned(value)),
+            Made::Dropped { .. } => None,
+        }
     }
 }
 

@@ -50,6 +50,7 @@ use crate::{
     produce::{Delivery, Producer},
     record::{Encoder, Parser, PathFields, Topics},
     status::Desk,
+    transform::Transform,
     wake::Waker,
 };
 use slots::Slots;
@@ -99,6 +100,8 @@ struct InputState {
     path_fields: PathFields,
     /// Where fields decide the topic.
     topics: Option<RefCell<Topics>>,
+    /// Its program, where it has one.
+    transform: Option<RefCell<Transform>>,
     /// Limits shared by all its files.
     shared_limits: Limits,
     /// It was never started before: `read_from` counts.
@@ -414,6 +417,7 @@ impl InputState {
             parser: Parser::new(input).map_err(pattern_error)?,
             path_fields: PathFields::new(input.path_fields.as_ref()).map_err(pattern_error)?,
             topics: input.topic_by.as_ref().map(|by| RefCell::new(Topics::new(by))),
+            transform: Transform::open(input)?.map(RefCell::new),
             shared_limits: relimit::shared(&input.limits),
             first_start: opened != Opened::Damaged && !log.state().inputs.contains(&input.name),
             since: known.copied().unwrap_or(Since { globs, ms }),

@@ -17,6 +17,8 @@ pub enum AgentError {
     WorkingDirectory { input: String, glob: String, source: io::Error },
     #[error("input `{input}`: bad regular expression: {source}")]
     Pattern { input: String, source: regex::Error },
+    #[error("input `{input}`: transform: {reason}")]
+    Transform { input: String, reason: String },
     #[error("cannot set up the kafka producer: {0}")]
     Producer(#[from] rdkafka::error::KafkaError),
     #[error("cannot register metrics: {0}")]

@@ -16,10 +16,22 @@ pub(crate) enum Reason {
     Limit = 3,
     /// Above a limit whose `on_exceed` is sample, and not taken.
     Sample = 4,
+    /// The input's program aborted.
+    Aborted = 5,
+    /// The input's program failed, under `on_error: drop`.
+    TransformFailure = 6,
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 5] = [Self::LongLine, Self::EmptyLine, Self::Truncated, Self::Limit, Self::Sample];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::LongLine,
+        Self::EmptyLine,
+        Self::Truncated,
+        Self::Limit,
+        Self::Sample,
+        Self::Aborted,
+        Self::TransformFailure,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -28,6 +40,8 @@ impl Reason {
             Self::Truncated => "truncated",
             Self::Limit => "limit",
             Self::Sample => "sample",
+            Self::Aborted => "aborted",
+            Self::TransformFailure => "transform_failure",
         }
     }
 }

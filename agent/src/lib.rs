@@ -1,6 +1,6 @@
 //! Tails files into Kafka topics without losing or doubling a line.
 //!
-//! One line's life: discover → identify → read → frame → parse → produce → delivery report → checkpoint.
+//! One line's life: discover → identify → read → frame → parse → transform → produce → delivery report → checkpoint.
 
 mod checkpoint;
 mod clock;
@@ -22,8 +22,10 @@ mod run;
 mod source;
 mod status;
 mod tracked;
+mod transform;
 mod wake;
 
 pub use dry_run::{FilePreview, InputPreview, dry_run};
 pub use error::AgentError;
 pub use run::run;
+pub use transform::{mistakes, warnings};

@@ -11,12 +11,19 @@ fn main() -> ExitCode {
         name: "logmill-agent",
         about: "Tails files into Kafka topics without losing or doubling a line",
         settings: |config: &AgentConfig| (config.metrics, config.shutdown_timeout),
-        live: |key| key == "limits" || key.starts_with("inputs.") && key.ends_with(".limits"),
+        live: is_live,
     };
     let extras = Extras {
         flags: &[("once", "Read all files to their end, wait until Kafka has acknowledged them, and exit")],
         pages: &["status", "status.json"],
-        ..Extras::default()
+        verify: logmill_agent::mistakes,
     };
     daemon_main_with(daemon, extras, logmill_agent::run)
+}
+
+/// Limits, and programs as a whole or in part.
+fn is_live(key: &str) -> bool {
+    const OF_INPUTS: [&str; 5] =
+        [".limits", ".transform", ".transform.program", ".transform.file", ".transform.on_error"];
+    key == "limits" || key.starts_with("inputs.") && OF_INPUTS.iter().any(|live| key.ends_with(live))
 }

@@ -20,6 +20,8 @@ pub(crate) struct Metrics {
     pub(crate) unreadable: IntCounter,
     /// By reason.
     pub(crate) topic_otherwise: IntCounterVec,
+    /// By input and outcome.
+    pub(crate) transformed: IntCounterVec,
 }
 
 /// Totals as the engine knows them.
@@ -63,6 +65,14 @@ impl Metrics {
             &["input"],
         )?;
         registry.register(Box::new(refused.clone()))?;
+        let transformed = IntCounterVec::new(
+            Opts::new(
+                "logmill_agent_transformed_total",
+                "Records that an input's program changed, aborted or failed with, by input and outcome",
+            ),
+            &["input", "outcome"],
+        )?;
+        registry.register(Box::new(transformed.clone()))?;
         Ok(Self {
             read: counter("lines_read_total", "Lines read; equals acknowledged plus dropped plus in flight")?,
             acknowledged: counter(
@@ -80,6 +90,7 @@ impl Metrics {
             producer_restarts: counter("producer_restarts_total", "New producers after a fatal error")?,
             refused,
             topic_otherwise,
+            transformed,
             unreadable: counter("unreadable_total", "Attempts to read a file or directory that failed")?,
         })
     }

@@ -8,6 +8,7 @@ mod parse;
 mod path_fields;
 mod scan;
 mod shape;
+mod tag;
 #[cfg(test)]
 mod tests;
 mod timestamp;
@@ -20,6 +21,7 @@ pub(crate) use parse::Parser;
 pub(crate) use path_fields::PathFields;
 pub(crate) use scan::{find, object as scan_members};
 pub(crate) use shape::Shape;
+pub(crate) use tag::tagged;
 pub(crate) use timestamp::{canonical as canonical_time, read_time};
 pub(crate) use topic::Topics;
 
@@ -44,4 +46,17 @@ fn timestamp_of(value: &serde_json::Value) -> Option<timestamp::Time> {
         _ => return None,
     };
     timestamp::parse(kind, &value.to_string())
+}
+
+/// The key that a field of the record gives; false when it has none.
+pub(crate) fn field_key(value: &[u8], field: &str, key: &mut Vec<u8>) -> bool {
+    let Some((_, text)) = std::str::from_utf8(value).ok().and_then(|v| find(v, field)) else { return false };
+    if text == "null" {
+        return false;
+    }
+    match serde_json::from_str::<String>(text) {
+        Ok(string) => key.extend_from_slice(string.as_bytes()),
+        Err(_) => key.extend_from_slice(text.as_bytes()),
+    }
+    true
 }

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration}
 
 use jiff::tz::TimeZone;
 
-use crate::{kafka::KafkaConfig, template::Template};
+use crate::{kafka::KafkaConfig, template::Template, transform::Transform};
 
 /// A validated agent.yaml.
 #[derive(Debug, Clone, PartialEq)]
@@ -66,6 +66,8 @@ pub struct Input {
     pub fields: BTreeMap<String, serde_json::Value>,
     /// Fields that a file's path tells. Default: none.
     pub path_fields: Option<PathFields>,
+    /// Changes records before they are produced. Default: none.
+    pub transform: Option<Transform>,
 }
 
 /// A topic that the record's fields decide.

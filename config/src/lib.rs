@@ -21,6 +21,7 @@ mod problem;
 mod section;
 pub mod sinks;
 pub mod template;
+pub mod transform;
 mod tree;
 pub mod units;
 mod value;

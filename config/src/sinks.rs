@@ -5,19 +5,17 @@ mod elasticsearch;
 mod enrich;
 mod file;
 mod load;
-mod transform;
 mod webhook;
 
 pub use condition::{Condition, Pattern, Range, Subject};
 pub use elasticsearch::{Compression, Elasticsearch, Id, Op, Template, Tombstones, Version};
 pub use enrich::{Enrich, Geoip, UserAgent};
 pub use file::{File, FileCompression};
-pub use transform::{OnError, Source, Transform};
 pub use webhook::{Format, Method, Order, Rate, Scheme, Sign, Statuses, Webhook};
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::kafka::KafkaConfig;
+use crate::{kafka::KafkaConfig, transform::Transform};
 
 /// A validated sinks.yaml.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +41,7 @@ pub struct Sink {
     /// `group.instance.id`, static membership when set.
     pub instance_id: Option<String>,
     pub start: Start,
+    pub decode: Decode,
     /// Delivers only what this holds for, the rest is filtered.
     pub when: Option<Condition>,
     /// Changes what `when` holds for, before it is enriched.
@@ -63,6 +62,16 @@ pub enum Start {
     Latest,
     /// At the first record that Kafka has from then on, in ms since 1970.
     Time(i64),
+}
+
+/// What the values of records are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Decode {
+    /// One JSON object each, anything else is a dead letter.
+    #[default]
+    Json,
+    /// Any bytes, which become the `message` of an event.
+    Raw,
 }
 
 /// Where a sink delivers to.

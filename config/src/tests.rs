@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod expressions;
+mod transform;
 
 use std::time::Duration;
 
@@ -174,6 +175,7 @@ fn a_sink_delivers_to_one_place() {
         ("elasticsearch: { hosts: ['http://h'], index: a }, webhook: { url: 'http://h' }", "delivers to two places"),
         ("transform: {}, file: { path: /a/b }", "transform: has no program"),
         ("transform: '', file: { path: /a/b }", "transform: expected text, found an empty value"),
+        ("decode: text, file: { path: /a/b }", "decode: \"text\" is not known, expected one of: json, raw"),
         ("enrich: {}, file: { path: /a/b }", "enrich: adds nothing"),
         ("enrich: { user_agent: { field: 'a b' } }, file: { path: /a/b }", "\"a b\" is no field"),
         ("enrich: { geoip: { field: a..b, database: /x } }, file: { path: /a/b }", "\"a..b\" is no field"),

@@ -1,6 +1,6 @@
 //! From a Kafka record to an item of a batch: who it is meant for, decoding, and the head its destination wants.
 
-use logmill_config::sinks::{Condition, Tombstones};
+use logmill_config::sinks::{Condition, Decode, Tombstones};
 use rdkafka::{
     Message,
     message::{BorrowedMessage, Timestamp},
@@ -10,6 +10,7 @@ use crate::{
     batch::{BatchBuilder, Origin, SideWriter},
     condition,
     connector::{Class, Encode},
+    decode::Decoder,
     dispatch::Rejected,
     document::Fields,
     enrich::Enricher,
@@ -30,6 +31,7 @@ pub(crate) enum Intake {
 /// Turns records into items for one sink.
 pub(crate) struct Preparer {
     sink: String,
+    decoder: Decoder,
     when: Option<Condition>,
     transformer: Option<Transformer>,
     enricher: Option<Enricher>,
@@ -77,6 +79,7 @@ impl Preparer {
     pub(crate) fn new(sink: &str, when: Option<Condition>, encoder: Box<dyn Encode>) -> Self {
         Self {
             sink: sink.to_owned(),
+            decoder: Decoder::default(),
             when,
             transformer: None,
             enricher: None,
@@ -86,6 +89,11 @@ impl Preparer {
             compacted: Vec::new(),
             headers: Headers::default(),
         }
+    }
+
+    /// What values are.
+    pub(crate) fn with_decode(self, decode: Decode) -> Self {
+        Self { decoder: Decoder::new(decode), ..self }
     }
 
     /// Changes what meets the condition.
@@ -141,11 +149,15 @@ impl Preparer {
             one.push(origin(record.identity()), [b""; 3], |side| write_side(side, &record, headers, false));
             Intake::Rejected(Rejected { record: one.finish(), class, reason })
         };
+        let raw = self.decoder.is_raw();
         let value = match record.value {
-            Some(value) => match self.fields.read(value) {
-                Ok(()) => value,
-                Err(reason) => return reject(Class::Decode, reason),
-            },
+            Some(value) => {
+                let event = if raw { self.decoder.event(&record, value) } else { Ok(value) };
+                match event.and_then(|event| self.fields.read(event).map(|()| event)) {
+                    Ok(event) => event,
+                    Err(reason) => return reject(Class::Decode, reason),
+                }
+            }
             None => match self.encoder.tombstones() {
                 Tombstones::Reject => return reject(Class::Decode, "the record has no value".to_owned()),
                 Tombstones::Skip => return Intake::Filtered,
@@ -156,7 +168,7 @@ impl Preparer {
             },
         };
         // What a record without a value was about is not known: it goes its way.
-        if let (Some(when), Some(value)) = (&self.when, record.value) {
+        if let (Some(when), Some(_)) = (&self.when, record.value) {
             match condition::holds(when, &record, value) {
                 Ok(true) => {}
                 Ok(false) => return Intake::Filtered,
@@ -165,7 +177,7 @@ impl Preparer {
         }
         let id = headers.last(b"logmill-id").and_then(|id| id.try_into().ok());
         let mut changed = None;
-        if let (Some(transformer), Some(value)) = (&mut self.transformer, record.value) {
+        if let (Some(transformer), Some(_)) = (&mut self.transformer, record.value) {
             match transformer.run(&record, id, value) {
                 Made::Event(event) => changed = Some(event),
                 Made::Same => {}
@@ -173,7 +185,7 @@ impl Preparer {
                 Made::Failed(reason) => return reject(Class::Transform, reason),
             }
         }
-        if let (Some(enricher), Some(value)) = (&mut self.enricher, record.value)
+        if let (Some(enricher), Some(_)) = (&mut self.enricher, record.value)
             && let Some(enriched) = enricher.add(changed.as_deref().unwrap_or(value))
         {
             changed = Some(enriched);
@@ -183,7 +195,7 @@ impl Preparer {
         {
             return reject(Class::Decode, reason);
         }
-        let (value, own) = changed.as_deref().map_or((value, true), |changed| (changed, false));
+        let (value, own) = changed.as_deref().map_or((value, !raw), |changed| (changed, false));
         // A line end inside would break the request into other lines: there it can only be white space.
         let pretty = value.contains(&b'\n');
         if pretty {

@@ -18,6 +18,7 @@ mod condition;
 mod connector;
 mod consumer;
 mod dead_letters;
+mod decode;
 mod destination;
 mod dispatch;
 mod document;

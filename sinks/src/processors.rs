@@ -1,7 +1,7 @@
-//! What a sink does to events between reading and delivering, in this order: `when`, `transform`, `enrich`. Opened once for a
-//! sink, whether it delivers, shows what it would deliver, or does so once more.
+//! What a sink does to records between reading and delivering, in this order: `decode`, `when`, `transform`, `enrich`. Opened
+//! once for a sink, whether it delivers, shows what it would deliver, or does so once more.
 
-use logmill_config::sinks::{Condition, Sink};
+use logmill_config::sinks::{Condition, Decode, Sink};
 
 use crate::{
     connector::Encode, enrich::Enrichment, error::SinksError, intake::Preparer, metrics::Metrics, transform::Transform,
@@ -10,6 +10,7 @@ use crate::{
 #[derive(Clone)]
 pub(crate) struct Processors {
     sink: String,
+    decode: Decode,
     when: Option<Condition>,
     transform: Option<Transform>,
     enrichment: Option<Enrichment>,
@@ -21,6 +22,7 @@ impl Processors {
     pub(crate) fn open(sink: &Sink, metrics: &Metrics) -> Result<Self, SinksError> {
         Ok(Self {
             sink: sink.name.clone(),
+            decode: sink.decode,
             when: sink.when.clone(),
             transform: Transform::open(sink, metrics)?,
             enrichment: Enrichment::open(sink, metrics)?,
@@ -30,6 +32,7 @@ impl Processors {
     /// For one reader.
     pub(crate) fn preparer(&self, encoder: Box<dyn Encode>) -> Preparer {
         Preparer::new(&self.sink, self.when.clone(), encoder)
+            .with_decode(self.decode)
             .with_transformer(self.transform.as_ref().map(Transform::transformer))
             .with_enricher(self.enrichment.as_ref().map(Enrichment::enricher))
     }

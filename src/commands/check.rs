@@ -11,6 +11,7 @@ use std::{
 use clap::Args;
 use logmill_config::{
     ConfigFile as _, Errors, Problem,
+    agent::AgentConfig,
     kind::{self, Kind},
     sinks::SinksConfig,
 };
@@ -46,9 +47,16 @@ pub(crate) struct Options {
 /// What the file alone tells, and what only those can tell who run it.
 fn checked(path: &Path) -> Result<(Kind, Vec<Problem>), Errors> {
     let (kind, mut warnings) = kind::check(path)?;
-    if kind == Kind::Sinks {
-        let config = SinksConfig::load_verified(path, logmill_sinks::mistakes)?;
-        warnings.extend(logmill_sinks::warnings(&config));
+    match kind {
+        Kind::Agent => {
+            let config = AgentConfig::load_verified(path, logmill_agent::mistakes)?;
+            warnings.extend(logmill_agent::warnings(&config));
+        }
+        Kind::Sinks => {
+            let config = SinksConfig::load_verified(path, logmill_sinks::mistakes)?;
+            warnings.extend(logmill_sinks::warnings(&config));
+        }
+        Kind::Broker | Kind::Index => {}
     }
     Ok((kind, warnings))
 }

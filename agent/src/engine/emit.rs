@@ -13,6 +13,7 @@ use crate::{
     produce::{Outgoing, Producer, Sent, Tag},
     record::{self, Flags, Line},
     tracked::Tracked,
+    transform::{self, Made, Place},
 };
 
 /// What a queued record takes beside its bytes, in librdkafka and here, roughly.
@@ -47,7 +48,7 @@ pub(super) enum Emitted {
 impl<P: Producer> Engine<P> {
     pub(super) fn emit(&mut self, tracked: &mut Tracked, slot: usize, framing: &Framing, kept: &Kept) -> Emitted {
         let Some(generation) = tracked.generation else { return Emitted::Full };
-        let InputState { config: input, parser, .. } = &self.inputs[tracked.input];
+        let InputState { config: input, parser, transform, .. } = &self.inputs[tracked.input];
         let time_ms = tracked.time_of(kept.end);
         if self.read_time.0 != time_ms {
             self.read_time = (time_ms, record::read_time(time_ms));
@@ -74,16 +75,17 @@ impl<P: Producer> Engine<P> {
         };
         let path = tracked.path.as_os_str().as_encoded_bytes();
         let own_key = if input.key == Key::File { path.len() } else { 0 };
-        let limit = self.producer.max_record_bytes().saturating_sub(FRAMING + own_key);
+        let room = if transform.is_some() { transform::ROOM } else { 0 };
+        let limit = self.producer.max_record_bytes().saturating_sub(FRAMING + own_key + room);
         let mut value = self.encoder.encode(&line, &tracked.shape, parser, limit);
         let host = self.around.host_name.as_bytes();
-        let key = match &input.key {
+        let mut key = match &input.key {
             Key::None => None,
             Key::Host => Some(host),
             Key::File => Some(path),
             Key::Field(field) => {
                 self.key.clear();
-                if !field_key(value, field, &mut self.key) {
+                if !record::field_key(value, field, &mut self.key) {
                     None
                 } else {
                     if value.len() + self.key.len() > limit {
@@ -104,7 +106,7 @@ impl<P: Producer> Engine<P> {
         let mut sample_rate = None;
         for gate in gates {
             self.gate_key.clear();
-            let given = gate.field().map(|field| field_key(value, field, &mut self.gate_key));
+            let given = gate.field().map(|field| record::field_key(value, field, &mut self.gate_key));
             if given == Some(false) {
                 continue;
             }
@@ -125,6 +127,34 @@ impl<P: Producer> Engine<P> {
             let limit = limit.saturating_sub(key.map_or(0, <[u8]>::len));
             value = self.encoder.encode(&line, &tracked.shape, parser, limit);
         }
+        let made = transform.as_ref().map(|transform| {
+            // A block of lines may take a slow program longer than the watchdog waits.
+            self.around.pulse.working();
+            let place = Place { path: &tracked.path, offset: kept.start, time_ms, id };
+            let made = transform.borrow_mut().run(&place, value, limit);
+            if let Some(failure) = made.failure() {
+                transform.borrow().warn(&place, failure);
+            }
+            made
+        });
+        // Counted once, however often the line is read again.
+        let counted = made.as_ref().filter(|_| kept.end > tracked.counted_to);
+        let counted = counted
+            .map(|made| self.around.metrics.transformed.with_label_values(&[input.name.as_str(), made.outcome()]));
+        match &made {
+            None => {}
+            Some(Made::Record { value: made, key: own }) => {
+                value = made;
+                key = if let Key::Field(_) = &input.key { own.as_deref() } else { key };
+            }
+            Some(Made::Failed { value: made, .. }) => value = made,
+            Some(Made::Dropped { reason, .. }) => {
+                counted.inspect(|counter| counter.inc());
+                self.leave_out(tracked, kept, *reason);
+                return Emitted::Taken;
+            }
+        }
+        let cost = value.len() + key.map_or(0, <[u8]>::len) + OVERHEAD;
         let tag = Tag::new(slot, tracked.in_flight.next_sequence());
         let topic = match &self.inputs[tracked.input].topics {
             None => &input.topic,
@@ -139,6 +169,7 @@ impl<P: Producer> Engine<P> {
         let sent = self.producer.send(&Outgoing { topic, key, value, id: &id, time_ms, tag });
         if sent == Sent::Taken {
             self.unhurried = true;
+            counted.inspect(|counter| counter.inc());
             let cost = u32::try_from(cost).unwrap_or(u32::MAX);
             self.in_flight_bytes += u64::from(cost);
             tracked.in_flight.sent(kept.end, cost, kept.ends_line);
@@ -151,17 +182,14 @@ impl<P: Producer> Engine<P> {
             Sent::Full | Sent::Broken => Emitted::Full,
         }
     }
-}
 
-/// The key that a field of the record gives; false when it has none.
-fn field_key(value: &[u8], field: &str, key: &mut Vec<u8>) -> bool {
-    let Some((_, text)) = std::str::from_utf8(value).ok().and_then(|v| record::find(v, field)) else { return false };
-    if text == "null" {
-        return false;
+    /// The program left a record out: a line, or a piece of one, which the last piece stands for.
+    fn leave_out(&mut self, tracked: &mut Tracked, kept: &Kept, reason: Reason) {
+        if kept.ends_line {
+            tracked.in_flight.dropped(kept.end, reason);
+            self.count_read(tracked, kept.end);
+        } else {
+            tracked.in_flight.skipped(kept.end, false);
+        }
     }
-    match serde_json::from_str::<String>(text) {
-        Ok(string) => key.extend_from_slice(string.as_bytes()),
-        Err(_) => key.extend_from_slice(text.as_bytes()),
-    }
-    true
 }

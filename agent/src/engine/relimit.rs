@@ -1,16 +1,18 @@
-//! Limits applied while running: each input's files get new limiters, full of a burst, and waiting files are looked at.
+//! Limits and programs applied while running: each input's files get new limiters, full of a burst, and waiting files are looked
+//! at; lines read from then on run through the new program.
 
 use std::{
+    cell::RefCell,
     mem,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use logmill_config::agent::{AgentConfig, Limit, LimitPer};
+use logmill_config::agent::{AgentConfig, Input, Limit, LimitPer};
 
 use super::{Engine, InputState};
-use crate::{clock::Now, limit::Limits, produce::Producer};
+use crate::{clock::Now, limit::Limits, produce::Producer, transform::Transform};
 
-/// Hands the latest configuration to the reading thread, which takes its limits and nothing else.
+/// Hands the latest configuration to the reading thread, which takes its limits and programs and nothing else.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct NewLimits(Arc<Mutex<Option<Arc<AgentConfig>>>>);
 
@@ -25,7 +27,7 @@ impl NewLimits {
 }
 
 impl<P: Producer> Engine<P> {
-    /// Applies the limits that were handed over, if any, to the inputs that have the same names.
+    /// Applies the limits and programs that were handed over, if any, to the inputs that have the same names.
     pub(super) fn relimit(&mut self, now: Now) {
         let Some(config) = self.around.relimit.take() else { return };
         let of_all = config.limits != self.config.limits;
@@ -37,6 +39,9 @@ impl<P: Producer> Engine<P> {
         for at in 0..self.inputs.len() {
             let input = &mut self.inputs[at];
             let new = config.inputs.iter().find(|new| new.name == input.config.name);
+            if let Some(new) = new.filter(|new| new.transform != input.config.transform) {
+                input.transform_by(new);
+            }
             if let Some(new) = new.filter(|new| new.limits != input.config.limits) {
                 input.config.limits.clone_from(&new.limits);
                 input.shared_limits = shared(&new.limits);
@@ -64,6 +69,21 @@ impl<P: Producer> Engine<P> {
     pub(super) fn limits_of(&self, input: usize) -> Limits {
         let InputState { config, shared_limits, .. } = &self.inputs[input];
         Limits::new(&config.limits, |per| *per == LimitPer::File).and(shared_limits).and(&self.shared_limits)
+    }
+}
+
+impl InputState {
+    /// Takes the program of `new`; with one that cannot be compiled any more the one before stays.
+    fn transform_by(&mut self, new: &Input) {
+        // Its key is that of the input as it runs.
+        let with = Input { transform: new.transform.clone(), ..self.config.clone() };
+        match Transform::open(&with) {
+            Ok(transform) => {
+                (self.transform, self.config) = (transform.map(RefCell::new), with);
+                tracing::info!(input = new.name, "program applied");
+            }
+            Err(error) => tracing::error!(%error, "the program of an input is not applied, the one before stays"),
+        }
     }
 }
 

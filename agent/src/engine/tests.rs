@@ -12,6 +12,7 @@ mod lines;
 mod restart;
 mod rotation;
 mod sources;
+mod transforming;
 mod trouble;
 mod unseen;
 
@@ -65,6 +66,7 @@ pub(super) fn input(dir: &Path) -> Input {
         limits: vec![],
         fields: BTreeMap::new(),
         path_fields: None,
+        transform: None,
     }
 }
 

@@ -11,7 +11,14 @@ use std::{
 use jiff::tz::TimeZone;
 
 use super::{AgentConfig, Encoding, Input, Key, Limit, LimitPer, OnExceed, OnLongLine, Parse, ReadFrom, TopicBy};
-use crate::{file::ConfigFile, kafka, names, section::Section, template::Part, value::Value};
+use crate::{
+    file::ConfigFile,
+    kafka, names,
+    section::Section,
+    template::Part,
+    transform::{self, OnError},
+    value::Value,
+};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -82,6 +89,9 @@ fn input(value: &Value, taken: &mut BTreeSet<String>, buffer_bytes: u64) -> Opti
             .or("limits", Vec::new(), |v| Some(v.any_list("limits")?.iter().filter_map(|v| limit(v, false)).collect())),
         fields: s.or("fields", BTreeMap::new(), fields),
         path_fields: s.get("path_fields").and_then(|v| parse::path_fields(&v)),
+        transform: s
+            .get("transform")
+            .and_then(|v| transform::read(&v, OnError::Pass, &[("pass", OnError::Pass), ("drop", OnError::Drop)])),
     };
     s.finish();
     Some(input)

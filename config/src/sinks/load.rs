@@ -5,7 +5,6 @@ mod elasticsearch;
 mod enrich;
 mod file;
 mod http;
-mod transform;
 mod webhook;
 
 use std::{
@@ -14,12 +13,21 @@ use std::{
     time::Duration,
 };
 
-use super::{DeadLetters, Output, Retry, Sink, SinksConfig, Start};
-use crate::{file::ConfigFile, kafka, names, section::Section, value::Value};
+use super::{DeadLetters, Decode, Output, Retry, Sink, SinksConfig, Start};
+use crate::{
+    file::ConfigFile,
+    kafka, names,
+    section::Section,
+    transform::{self, OnError},
+    value::Value,
+};
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 const SECOND: Duration = Duration::from_secs(1);
+
+const ON_ERROR: [(&str, OnError); 3] =
+    [("dead_letter", OnError::DeadLetter), ("drop", OnError::Drop), ("pass", OnError::Pass)];
 
 impl ConfigFile for SinksConfig {
     const REFERENCE: &'static str = include_str!("../../sinks.yaml");
@@ -88,14 +96,15 @@ fn sink(value: &Value, taken: &mut Taken) -> Option<Sink> {
     });
     let output = output(&mut s, &name, &mut taken.files);
     let start = s.or("start", Start::Earliest, start);
+    let decode = s.or("decode", Decode::Json, |v| v.choice(&[("json", Decode::Json), ("raw", Decode::Raw)], &[]));
     let when = s.get("when").and_then(|v| condition::read(&v));
-    let transform = s.get("transform").and_then(|v| transform::read(&v));
+    let transform = s.get("transform").and_then(|v| transform::read(&v, OnError::DeadLetter, &ON_ERROR));
     let enrich = s.get("enrich").and_then(|v| enrich::read(&v));
     let instance_id = s.get("instance_id").and_then(|v| v.text());
     let retry = s.or("retry", Retry { initial: SECOND / 5, max: 60 * SECOND }, retry);
     s.finish();
     let output = output?;
-    Some(Sink { name, topics, group, instance_id, start, when, transform, enrich, output, retry, dead_letters })
+    Some(Sink { name, topics, group, instance_id, start, decode, when, transform, enrich, output, retry, dead_letters })
 }
 
 fn start(value: &Value) -> Option<Start> {

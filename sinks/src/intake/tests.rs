@@ -202,3 +202,53 @@ fn what_is_added_names_the_index_and_the_original_stays() {
     let unknown = record(Some(b"{\"client\":{\"ip\":\"10.0.0.1\"}}"));
     assert_eq!(lines(&mut preparer, unknown, &headers(&[])).unwrap_err().0, Class::IndexName);
 }
+
+fn configured(keys: &str) -> Preparer {
+    let text = format!(
+        "sinks: [{{ name: mine, topics: [t], {keys}, elasticsearch: {{ hosts: ['http://h'], index: 'a-%Y.%m.%d' }} }}]"
+    );
+    let config = SinksConfig::parse_with("s", &text, &|_| None).unwrap_or_else(|e| panic!("{e}"));
+    let sink = &config.sinks[0];
+    let metrics = crate::metrics::Metrics::register(&prometheus::Registry::new()).unwrap();
+    let processors = crate::processors::Processors::open(sink, &metrics).unwrap();
+    processors.preparer(destination::encoder(sink).unwrap())
+}
+
+#[test]
+fn a_value_that_is_text_becomes_an_event_and_the_original_stays() {
+    let mut raw = configured("decode: raw");
+    // The dead letter's value is looked at by `lines`.
+    let event = lines(&mut raw, record(Some(b"plain \"text\"\n")), &headers(&[])).unwrap();
+    let id = "logs.app-3-42-1795245407000";
+    assert_eq!(
+        event,
+        format!(
+            "{{\"create\":{{\"_index\":\"a-2026.11.21\",\"_id\":\"{id}\"}}}}\n{{\"@timestamp\":\"2026-11-21T07:16:47.000Z\",\"message\":\"plain \\\"text\\\"\\n\"}}\n"
+        )
+    );
+    for value in [&b""[..], b"{\"a\":1}", b"[1]", b"\xff\xfe"] {
+        assert!(lines(&mut raw, record(Some(value)), &headers(&[])).unwrap().contains("\"message\":\""));
+    }
+    assert_eq!(lines(&mut raw, record(None), &headers(&[])).unwrap_err().0, Class::Decode, "nothing is no text");
+    let replayed = |sink: &'static [u8]| headers(&[(b"logmill-replay-sink", Some(sink))]);
+    assert!(lines(&mut raw, record(Some(b"x")), &replayed(b"mine")).unwrap().contains("\"message\":\"x\""));
+    assert_eq!(lines(&mut raw, record(Some(b"x")), &replayed(b"other")).unwrap(), "filtered");
+}
+
+#[test]
+fn conditions_and_programs_see_the_event_of_a_text() {
+    let mut raw = configured(
+        "decode: raw, when: { regexp: { message: '^level' } }, transform: '. = merge(., parse_key_value!(.message)); .n = to_int!(.n); .k = %key'",
+    );
+    let event = lines(&mut raw, record(Some(b"level=warn n=5")), &headers(&[])).unwrap();
+    let (_, event) = event.split_once('\n').unwrap();
+    let event: serde_json::Value = serde_json::from_str(event).unwrap();
+    assert_eq!((&event["level"], &event["n"], &event["k"]), (&"warn".into(), &5.into(), &"k".into()));
+    assert_eq!(event["message"], "level=warn n=5");
+    assert_eq!(lines(&mut raw, record(Some(b"other")), &headers(&[])).unwrap(), "filtered");
+    assert_eq!(lines(&mut raw, record(Some(b"level=warn n=x")), &headers(&[])).unwrap_err().0, Class::Transform);
+    let mut passes = configured("decode: raw, transform: { program: '. = parse_json!(.message)', on_error: pass }");
+    assert!(lines(&mut passes, record(Some(b"{\"a\":1}")), &headers(&[])).unwrap().ends_with("\n{\"a\":1}\n"));
+    let text = lines(&mut passes, record(Some(b"a=1")), &headers(&[])).unwrap();
+    assert!(text.ends_with("Z\",\"message\":\"a=1\"}\n"), "{text}");
+}

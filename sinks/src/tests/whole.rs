@@ -83,6 +83,7 @@ impl Stage {
             group: "g".into(),
             instance_id: None,
             start: sinks::Start::Earliest,
+            decode: sinks::Decode::Json,
             when: None,
             transform: None,
             enrich: None,

@@ -6,14 +6,15 @@ use logmill_agent::InputPreview;
 use logmill_config::{ConfigFile, agent::AgentConfig};
 use serde_json::{Value, json};
 
-use crate::output::Output;
+use crate::{fault::Fault, output::Output};
 
 /// Files of each input whose events are shown.
 const FILES: usize = 3;
 
 #[allow(clippy::print_stdout)]
 pub(super) fn run(file: &Path, events: usize, output: Output) -> anyhow::Result<()> {
-    let config = AgentConfig::load(file)?;
+    let config = AgentConfig::load_verified(file, logmill_agent::mistakes)
+        .map_err(|errors| Fault::Config(errors.to_string()))?;
     let inputs = logmill_agent::dry_run(&config, FILES, events)?;
     match output {
         Output::Json => println!("{}", Value::Array(inputs.iter().map(object).collect())),
@@ -30,6 +31,8 @@ fn object(input: &InputPreview) -> Value {
             "size": file.size,
             "events": file.events.as_ref().map(|events| events.iter().map(parsed).collect::<Vec<Value>>()).ok(),
             "fault": file.events.as_ref().err(),
+            "left_out": file.left_out,
+            "failures": file.failures,
         })
     };
     json!({ "input": input.name, "files": input.files.iter().map(file).collect::<Vec<_>>(), "faults": input.faults })
@@ -47,5 +50,9 @@ fn show(input: &InputPreview) {
             Ok(events) => events.iter().for_each(|event| println!("    {event}")),
             Err(fault) => println!("    cannot read: {fault}"),
         }
+        if file.left_out > 0 {
+            println!("    {} more that the program leaves out", file.left_out);
+        }
+        file.failures.iter().for_each(|failure| println!("    the program fails: {failure}"));
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use logmill_config::{
-    ConfigFile,
+    ConfigFile, Problem,
     agent::{AgentConfig, Input, ReadFrom},
     broker::{Advertise, BrokerConfig, Listener},
     index::IndexConfig,
@@ -37,9 +37,10 @@ impl Settings {
         }
         let mut faults = Vec::new();
         let agent = one::<AgentConfig>(dir, "agent.yaml", &mut faults);
+        let agent = agent.filter(|agent| compile("agent.yaml", &logmill_agent::mistakes(agent), &mut faults));
         let broker = one::<BrokerConfig>(dir, "broker.yaml", &mut faults);
         let sinks = one::<SinksConfig>(dir, "sinks.yaml", &mut faults);
-        let sinks = sinks.filter(|sinks| programs(sinks, &mut faults));
+        let sinks = sinks.filter(|sinks| compile("sinks.yaml", &logmill_sinks::mistakes(sinks), &mut faults));
         let index = one::<IndexConfig>(dir, "index.yaml", &mut faults);
         let (Some(mut agent), Some(mut broker), Some(mut sinks), Some(mut index)) = (agent, broker, sinks, index)
         else {
@@ -76,10 +77,9 @@ fn one<T: ConfigFile>(dir: Option<&Path>, name: &str, faults: &mut Vec<String>) 
     loaded.map_err(|errors| faults.push(errors.to_string())).ok()
 }
 
-/// Whether the sinks' programs compile.
-fn programs(sinks: &SinksConfig, faults: &mut Vec<String>) -> bool {
-    let mistakes = logmill_sinks::mistakes(sinks);
-    faults.extend(mistakes.iter().map(|mistake| mistake.describe("sinks.yaml")));
+/// Whether the programs of a file compile, which they do without `mistakes`.
+fn compile(name: &str, mistakes: &[Problem], faults: &mut Vec<String>) -> bool {
+    faults.extend(mistakes.iter().map(|mistake| mistake.describe(name)));
     mistakes.is_empty()
 }
 

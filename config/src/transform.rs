@@ -1,14 +1,18 @@
-//! A sink's program over its events.
+//! `transform`: a program over events, of an input of the agent's or of a sink.
+
+mod load;
 
 use std::path::PathBuf;
 
 use crate::problem::{Mark, Problem};
 
+pub(crate) use load::read;
+
 /// A program in VRL. Whether it is one is for those to say who can compile it: [`Transform::mistake`] is how.
 #[derive(Debug, Clone)]
 pub struct Transform {
     pub source: Source,
-    /// Default: `dead_letter`.
+    /// Default: of a sink `dead_letter`, of an input `pass`.
     pub on_error: OnError,
     /// The key that names it.
     pub(crate) path: String,
@@ -22,14 +26,13 @@ pub enum Source {
 }
 
 /// What becomes of an event that the program fails with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnError {
-    /// The record as it came, to the dead letters.
-    #[default]
+    /// The record as it came, to the dead letters. Sinks only.
     DeadLetter,
-    /// Not delivered, counted as filtered.
+    /// Not delivered or produced; counted, by sinks as filtered.
     Drop,
-    /// Delivered as it came.
+    /// It goes on as it came; from the agent with a tag.
     Pass,
 }
 

@@ -1,17 +1,15 @@
-//! Reads a sink's `transform:`, a program or a section that says where it is.
+//! Reads `transform:`, a program or a section that says where it is.
 
-use crate::{
-    sinks::{OnError, Source, Transform},
-    value::Value,
-};
+use super::{OnError, Source, Transform};
+use crate::value::Value;
 
-pub(super) fn read(value: &Value) -> Option<Transform> {
+/// `words` are what `on_error` may be here.
+pub(crate) fn read(value: &Value, usual: OnError, words: &[(&str, OnError)]) -> Option<Transform> {
     value.section_or(
         |mut s| {
             let program = s.get("program").map(|v| (program(&v), v));
             let file = s.get("file").map(|v| (v.path().map(Source::File), v));
-            let words = [("dead_letter", OnError::DeadLetter), ("drop", OnError::Drop), ("pass", OnError::Pass)];
-            let on_error = s.or("on_error", OnError::default(), |v| v.choice(&words, &[]));
+            let on_error = s.or("on_error", usual, |v| v.choice(words, &[]));
             let found = match (program, file) {
                 (Some(found), None) | (None, Some(found)) => Some(found),
                 (None, None) => {
@@ -26,7 +24,7 @@ pub(super) fn read(value: &Value) -> Option<Transform> {
         },
         |v| {
             let source = program(v)?;
-            Some(Transform { source, on_error: OnError::default(), path: v.path.clone(), mark: v.node.mark })
+            Some(Transform { source, on_error: usual, path: v.path.clone(), mark: v.node.mark })
         },
     )
 }
