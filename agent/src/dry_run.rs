@@ -10,7 +10,9 @@ use logmill_config::agent::{AgentConfig, Input};
 
 use crate::{
     AgentError,
+    clock::Now,
     discover::{Patterns, Walker},
+    feed,
     frame::{Content, Found, Framing},
     identity::Stat,
     record::{self, Encoder, Flags, Line, Parser, PathFields, Shape},
@@ -26,6 +28,9 @@ const LONGEST: usize = 1_000_000;
 #[derive(Debug)]
 pub struct InputPreview {
     pub name: String,
+    /// The word of its `source`: `files`, or where else its lines come from.
+    pub source: &'static str,
+    /// Of the journal one, which stands for its newest entries; of standard input none.
     pub files: Vec<FilePreview>,
     /// Directories that cannot be listed.
     pub faults: Vec<String>,
@@ -60,6 +65,9 @@ fn preview(
     files: usize,
     events: usize,
 ) -> Result<InputPreview, AgentError> {
+    if !input.source.is_files() {
+        return fed(input, host, events);
+    }
     let patterns = Patterns::new(input)?;
     let reader = Reader::new(input).map_err(|source| AgentError::Pattern { input: input.name.clone(), source })?;
     let mut faults = Vec::new();
@@ -78,7 +86,19 @@ fn preview(
         FilePreview { path, size, events: first.map_err(|e| e.to_string()) }
     };
     let files = paths.into_iter().enumerate().map(shown).collect();
-    Ok(InputPreview { name: input.name.clone(), files, faults })
+    Ok(InputPreview { name: input.name.clone(), source: input.source.name(), files, faults })
+}
+
+/// What is no file: entries of the journal are there to be shown, standard input is not.
+fn fed(input: &Input, host: &str, events: usize) -> Result<InputPreview, AgentError> {
+    let reader = Reader::new(input).map_err(|source| AgentError::Pattern { input: input.name.clone(), source })?;
+    let mut files = Vec::new();
+    if input.source.is_journal() {
+        let lines = feed::preview(input, events);
+        let events = lines.map(|lines| reader.entries(&lines, host)).map_err(|e| e.to_string());
+        files.push(FilePreview { path: input.source.name().into(), size: 0, events });
+    }
+    Ok(InputPreview { name: input.name.clone(), source: input.source.name(), files, faults: Vec::new() })
 }
 
 /// Makes records of an input's files.
@@ -95,6 +115,17 @@ impl<'a> Reader<'a> {
         Ok(Self { input, framing: Framing::new(input)?, parser: Parser::new(input)?, path_fields })
     }
 
+    fn entries(&self, lines: &[String], host: &str) -> Vec<String> {
+        let shape = Shape::new(host, None, &self.input.fields);
+        let (mut encoder, read_time) = (Encoder::default(), record::read_time(Now::read().unix_ms));
+        let record = |line: &String| {
+            let line =
+                Line { bytes: line.as_bytes(), offset: 0, flags: Flags::default(), read_time: &read_time, foreign: false };
+            String::from_utf8_lossy(encoder.encode(&line, &shape, &self.parser, LONGEST)).into_owned()
+        };
+        lines.iter().map(record).collect()
+    }
+
     fn first(&self, path: &Path, host: &str, events: usize) -> io::Result<Vec<String>> {
         let format = path.file_name().and_then(|n| n.to_str()).and_then(Format::of_name).map(|(format, _)| format);
         let packed = format.filter(|_| Format::is_of(path));
@@ -107,7 +138,7 @@ impl<'a> Reader<'a> {
         let head = source.bytes_at(0, HEAD.max(self.framing.longest()))?;
         let text = self.framing.text.of_file(&head).unwrap_or(self.framing.text);
         let framing = self.framing.in_encoding(text);
-        let shape = Shape::new(host, path, &self.path_fields.with(path, &self.input.fields));
+        let shape = Shape::new(host, Some(path), &self.path_fields.with(path, &self.input.fields));
         let (mut encoder, mut content) = (Encoder::default(), Content::default());
         let read_time = record::read_time(modified);
         let (mut at, mut out) = (0, Vec::new());

@@ -1,6 +1,6 @@
 //! The agent's metrics. The ledger's go on where the checkpoint says, so that they survive restarts.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::ledger::{Ledger, Reason};
 
@@ -19,6 +19,11 @@ pub(crate) struct Metrics {
     pub(crate) unreadable: IntCounter,
     /// By reason.
     pub(crate) topic_otherwise: IntCounterVec,
+    /// By input, as those below.
+    pub(crate) spool_bytes: IntGaugeVec,
+    pub(crate) spooled_lines: IntCounterVec,
+    pub(crate) spool_waits: IntCounterVec,
+    pub(crate) journal_restarts: IntCounterVec,
 }
 
 /// Totals as the engine knows them.
@@ -57,6 +62,16 @@ impl Metrics {
             &["reason"],
         )?;
         registry.register(Box::new(topic_otherwise.clone()))?;
+        let by_input = |name: &str, help: &str| -> prometheus::Result<IntCounterVec> {
+            let counters = IntCounterVec::new(Opts::new(format!("logmill_agent_{name}"), help), &["input"])?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok(counters)
+        };
+        let spool_bytes = IntGaugeVec::new(
+            Opts::new("logmill_agent_spool_bytes", "Bytes that an input's spool holds on disk"),
+            &["input"],
+        )?;
+        registry.register(Box::new(spool_bytes.clone()))?;
         Ok(Self {
             read: counter("lines_read_total", "Lines read; equals acknowledged plus dropped plus in flight")?,
             acknowledged: counter(
@@ -73,6 +88,10 @@ impl Metrics {
             open_files: gauge("open_files", "Files open")?,
             producer_restarts: counter("producer_restarts_total", "New producers after a fatal error")?,
             topic_otherwise,
+            spool_bytes,
+            spooled_lines: by_input("spooled_lines_total", "Lines and journal entries that came into a spool")?,
+            spool_waits: by_input("spool_waits_total", "How often an input waited because its spool was full")?,
+            journal_restarts: by_input("journal_restarts_total", "Ends of journalctl that nobody had asked for")?,
             unreadable: counter("unreadable_total", "Attempts to read a file or directory that failed")?,
         })
     }

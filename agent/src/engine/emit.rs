@@ -21,6 +21,7 @@ const OVERHEAD: usize = 400;
 const FRAMING: usize = 80;
 
 /// A line or a piece of one, as it is to be sent.
+#[derive(Clone, Copy)]
 pub(super) struct Kept<'a> {
     /// The line's bytes; its id is over all of them, unless `id` is given.
     pub(super) raw: &'a [u8],
@@ -47,6 +48,7 @@ pub(super) enum Emitted {
 impl<P: Producer> Engine<P> {
     pub(super) fn emit(&mut self, tracked: &mut Tracked, slot: usize, framing: &Framing, kept: &Kept) -> Emitted {
         let Some(generation) = tracked.generation else { return Emitted::Full };
+        let Some(kept) = &self.identified(tracked, &generation, *kept) else { return Emitted::Taken };
         let InputState { config: input, parser, .. } = &self.inputs[tracked.input];
         let time_ms = tracked.time_of(kept.end);
         if self.read_time.0 != time_ms {
@@ -72,7 +74,10 @@ impl<P: Producer> Engine<P> {
                 foreign: content.foreign,
             },
         };
-        let path = tracked.path.as_os_str().as_encoded_bytes();
+        let path = match tracked.shape.placed {
+            true => tracked.path.as_os_str().as_encoded_bytes(),
+            false => input.name.as_bytes(),
+        };
         let own_key = if input.key == Key::File { path.len() } else { 0 };
         let limit = self.producer.max_record_bytes().saturating_sub(FRAMING + own_key);
         let mut value = self.encoder.encode(&line, &tracked.shape, parser, limit);
