@@ -119,8 +119,13 @@ impl<'a> Reader<'a> {
         let shape = Shape::new(host, None, &self.input.fields);
         let (mut encoder, read_time) = (Encoder::default(), record::read_time(Now::read().unix_ms));
         let record = |line: &String| {
-            let line =
-                Line { bytes: line.as_bytes(), offset: 0, flags: Flags::default(), read_time: &read_time, foreign: false };
+            let line = Line {
+                bytes: line.as_bytes(),
+                offset: 0,
+                flags: Flags::default(),
+                read_time: &read_time,
+                foreign: false,
+            };
             String::from_utf8_lossy(encoder.encode(&line, &shape, &self.parser, LONGEST)).into_owned()
         };
         lines.iter().map(record).collect()

@@ -219,7 +219,12 @@ impl<P: Producer> Engine<P> {
             birth => birth,
         };
         // Of the same age: a higher number in the name is the older one.
-        new.sort_by(|a, b| (age(a), a.stat.modified, &b.path).cmp(&(age(b), b.stat.modified, &a.path)));
+        let by_name = |a: &Found, b: &Found| match self.inputs[a.input].spool {
+            None => b.path.cmp(&a.path),
+            // Segments have ascending numbers.
+            Some(_) => a.path.cmp(&b.path),
+        };
+        new.sort_by(|a, b| (age(a), a.stat.modified).cmp(&(age(b), b.stat.modified)).then_with(|| by_name(a, b)));
         new.into_iter().for_each(|found| self.admit(found));
     }
 

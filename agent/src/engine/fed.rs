@@ -61,8 +61,7 @@ impl<P: Producer> Engine<P> {
         }
         if !input.config.source.is_journal() {
             let name = tracked.name.as_ref().and_then(|name| name.file_name()).unwrap_or_default();
-            let id =
-                segment_line_id(generation, name.as_encoded_bytes(), kept.start, kept.raw, &mut self.scratch);
+            let id = segment_line_id(generation, name.as_encoded_bytes(), kept.start, kept.raw, &mut self.scratch);
             return Some(Kept { id: Some(id), ..kept });
         }
         match feed::spooled(kept.raw) {

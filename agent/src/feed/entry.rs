@@ -19,7 +19,10 @@ pub(super) const TOO_LONG: &str = "{\"__LOGMILL_TOO_LONG\":\"1\"}";
 /// What a line of the spool is.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Spooled {
-    Entry { id: LineId, truncated: bool },
+    Entry {
+        id: LineId,
+        truncated: bool,
+    },
     /// Left out for its length.
     TooLong,
     /// No entry: what a kill cut short, to be read again from the journal.

@@ -335,7 +335,9 @@ mod tests {
         let segments = spool.segments();
         assert_eq!((1, 10), (segments.len(), spool.held()));
         assert_eq!("whole\ntor\n", fs::read_to_string(&segments[0]).unwrap());
-        assert!(spool.is_whole(&segments[0], 10) && !spool.is_whole(&segments[0], 9) && dir.path().join("cursor").exists());
+        assert!(
+            spool.is_whole(&segments[0], 10) && !spool.is_whole(&segments[0], 9) && dir.path().join("cursor").exists()
+        );
         let mut writer = Writer::new(Arc::clone(&spool));
         writer.write(b"x\n", 0).unwrap();
         assert!(spool.segments()[1] > segments[0], "numbers go on when the clock was set back");

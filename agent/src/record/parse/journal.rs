@@ -185,17 +185,25 @@ mod tests {
 
     #[test]
     fn messages_may_be_bytes_none_or_of_a_format_of_their_own() {
-        let message = |parse_key: &str, message: Value| parsed(parse_key, &json!({"MESSAGE": message, "PRIORITY": "6"})).0;
-        assert_eq!(message("auto", json!([97, 255])), json!({"message": "a\u{fffd}", "log": {"level": "informational", "syslog": {"severity": {"code": 6}}}}));
+        let message =
+            |parse_key: &str, message: Value| parsed(parse_key, &json!({"MESSAGE": message, "PRIORITY": "6"})).0;
+        assert_eq!(
+            message("auto", json!([97, 255])),
+            json!({"message": "a\u{fffd}", "log": {"level": "informational", "syslog": {"severity": {"code": 6}}}})
+        );
         assert!(message("auto", Value::Null).get("message").is_none());
         assert_eq!("-", message("raw", json!("-"))["message"]);
         let object = message("auto", json!(r#"{"message":"m","log":{"level":"error"},"took":5}"#));
-        assert_eq!((&json!("m"), &json!(5), &json!("error")), (&object["message"], &object["took"], &object["log"]["level"]));
+        assert_eq!(
+            (&json!("m"), &json!(5), &json!("error")),
+            (&object["message"], &object["took"], &object["log"]["level"])
+        );
         assert_eq!(r#"{"took":5}"#, message("raw", json!(r#"{"took":5}"#))["message"]);
         assert_eq!(json!(["parse_failure"]), message("json", json!("no object"))["tags"]);
         let logfmt = message("logfmt", json!("msg=hi user.id=7"));
         assert_eq!((&json!("hi"), &json!("7")), (&logfmt["message"], &logfmt["user"]["id"]));
-        let (_, time) = parsed("auto", &json!({"MESSAGE": r#"{"ts":"2026-01-01T00:00:00Z"}"#, "__REALTIME_TIMESTAMP": "1"}));
+        let (_, time) =
+            parsed("auto", &json!({"MESSAGE": r#"{"ts":"2026-01-01T00:00:00Z"}"#, "__REALTIME_TIMESTAMP": "1"}));
         assert_eq!(Some("2026-01-01T00:00:00Z"), time.as_deref());
     }
 

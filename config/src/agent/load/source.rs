@@ -90,14 +90,18 @@ pub(super) fn fit(s: &mut Section, input: &mut Input) {
             if matches!(input.encoding, Encoding::Utf16Le | Encoding::Utf16Be)
                 && let Some(value) = s.get("encoding")
             {
-                value.fail::<()>("has other newlines than standard input is cut at, expected an encoding that extends ASCII");
+                value.fail::<()>(
+                    "has other newlines than standard input is cut at, expected an encoding that extends ASCII",
+                );
             }
         }
         Source::Journal { .. } => {
             if input.on_long_line == OnLongLine::Split
                 && let Some(value) = s.get("on_long_line")
             {
-                value.fail::<()>("means nothing for source: journal, where an entry is one record; expected truncate or drop");
+                value.fail::<()>(
+                    "means nothing for source: journal, where an entry is one record; expected truncate or drop",
+                );
             }
         }
     }
