@@ -25,8 +25,9 @@ use crate::{clock::Now, record::JOURNAL_FIELDS};
 
 const PROGRAM: &str = "journalctl";
 const CHUNK: usize = 64 << 10;
-/// What was written is made durable, and the cursor with it, so often.
-const SYNC: Duration = Duration::from_secs(5);
+/// What was written is made durable, and the cursor with it, so often. Where the machine's run cannot be told (systemd's
+/// `ProcSubset=pid`), a kill has so much read again, with the same ids.
+const SYNC: Duration = Duration::from_secs(2);
 /// Between the end of a journalctl and the next one; doubled while none of them gives an entry.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LAST_WAIT: Duration = Duration::from_secs(60);

@@ -42,7 +42,7 @@ pub(super) fn read(s: &mut Section, max_line_bytes: u64, stdin: &mut bool) -> (S
     let kind = s.or("source", Kind::Files, |v| {
         let kind = v.choice(&[Kind::Files, Kind::Stdin, Kind::Journal].map(|kind| (kind.name(), kind)), &[])?;
         if kind == Kind::Stdin && std::mem::replace(stdin, true) {
-            return v.fail("standard input is read by another input already, expected one such input");
+            v.fail::<()>("standard input is read by another input already, expected one such input");
         }
         Some(kind)
     });
