@@ -11,7 +11,9 @@ use logmill_config::agent::{AgentConfig, Input};
 
 use crate::{
     AgentError,
+    clock::Now,
     discover::{Patterns, Walker},
+    feed,
     frame::{Content, Found, Framing},
     identity::Stat,
     record::{self, Encoder, Flags, Line, Parser, PathFields, Shape},
@@ -30,6 +32,9 @@ const FAILURES: usize = 3;
 #[derive(Debug)]
 pub struct InputPreview {
     pub name: String,
+    /// The word of its `source`: `files`, or where else its lines come from.
+    pub source: &'static str,
+    /// Of the journal one, which stands for its newest entries; of standard input none.
     pub files: Vec<FilePreview>,
     /// Directories that cannot be listed.
     pub faults: Vec<String>,
@@ -47,6 +52,12 @@ pub struct FilePreview {
     pub left_out: usize,
     /// Why the program failed with records, the first few reasons.
     pub failures: Vec<String>,
+}
+
+impl FilePreview {
+    fn new(path: PathBuf) -> Self {
+        Self { path, size: 0, events: Ok(Vec::new()), left_out: 0, failures: Vec::new() }
+    }
 }
 
 /// The files of each input, the first `files` of them with their first `events`.
@@ -68,6 +79,9 @@ fn preview(
     files: usize,
     events: usize,
 ) -> Result<InputPreview, AgentError> {
+    if !input.source.is_files() {
+        return fed(input, host, events);
+    }
     let patterns = Patterns::new(input)?;
     let mut reader = Reader::new(input)?;
     let mut faults = Vec::new();
@@ -81,7 +95,7 @@ fn preview(
     paths.sort();
     taken.extend(paths.iter().cloned());
     let shown = |(nth, path): (usize, PathBuf)| {
-        let mut shown = FilePreview { size: 0, events: Ok(Vec::new()), left_out: 0, failures: Vec::new(), path };
+        let mut shown = FilePreview::new(path);
         if nth < files
             && let Err(error) = reader.first(&mut shown, host, events)
         {
@@ -91,7 +105,22 @@ fn preview(
         shown
     };
     let files = paths.into_iter().enumerate().map(shown).collect();
-    Ok(InputPreview { name: input.name.clone(), files, faults })
+    Ok(InputPreview { name: input.name.clone(), source: input.source.name(), files, faults })
+}
+
+/// What is no file: entries of the journal are there to be shown, standard input is not.
+fn fed(input: &Input, host: &str, events: usize) -> Result<InputPreview, AgentError> {
+    let mut reader = Reader::new(input)?;
+    let mut files = Vec::new();
+    if input.source.is_journal() {
+        let mut shown = FilePreview::new(input.source.name().into());
+        match feed::preview(input, events) {
+            Ok(lines) => reader.entries(&mut shown, &lines, host),
+            Err(error) => shown.events = Err(error.to_string()),
+        }
+        files.push(shown);
+    }
+    Ok(InputPreview { name: input.name.clone(), source: input.source.name(), files, faults: Vec::new() })
 }
 
 /// Makes records of an input's files.
@@ -115,6 +144,24 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Of the journal.
+    fn entries(&mut self, shown: &mut FilePreview, lines: &[String], host: &str) {
+        let shape = Shape::new(host, None, &self.input.fields);
+        let now_ms = Now::read().unix_ms;
+        let (mut encoder, read_time, mut out) = (Encoder::default(), record::read_time(now_ms), Vec::new());
+        for line in lines {
+            let bytes = line.as_bytes();
+            let line = Line { bytes, offset: 0, flags: Flags::default(), read_time: &read_time, foreign: false };
+            let value = encoder.encode(&line, &shape, &self.parser, LONGEST);
+            let path = Path::new(&self.input.name);
+            match self.transformed(value, path, 0, now_ms, shown) {
+                Some(made) => out.push(String::from_utf8_lossy(&made).into_owned()),
+                None => shown.left_out += 1,
+            }
+        }
+        shown.events = Ok(out);
+    }
+
     fn first(&mut self, shown: &mut FilePreview, host: &str, events: usize) -> io::Result<()> {
         let path = shown.path.clone();
         let path = path.as_path();
@@ -129,7 +176,7 @@ impl<'a> Reader<'a> {
         let head = source.bytes_at(0, HEAD.max(self.framing.longest()))?;
         let text = self.framing.text.of_file(&head).unwrap_or(self.framing.text);
         let framing = self.framing.in_encoding(text);
-        let shape = Shape::new(host, path, &self.path_fields.with(path, &self.input.fields));
+        let shape = Shape::new(host, Some(path), &self.path_fields.with(path, &self.input.fields));
         let (mut encoder, mut content) = (Encoder::default(), Content::default());
         let read_time = record::read_time(modified);
         let (mut at, mut out) = (0, Vec::new());

@@ -7,6 +7,7 @@ mod admit;
 mod archive;
 mod copy;
 mod emit;
+mod fed;
 mod finish;
 mod look;
 mod read;
@@ -42,6 +43,7 @@ use crate::{
     checkpoint::{Entry, Log, Opened, Since},
     clock::Now,
     discover::{Change, Patterns, Watcher},
+    feed::{Spool, Spools},
     frame::{Content, Framing},
     identity::fingerprint,
     ledger::Ledger,
@@ -89,11 +91,15 @@ pub(crate) struct Surroundings {
     pub(crate) desk: Desk,
     /// To end when all files are read to their end.
     pub(crate) once: bool,
+    /// Of inputs that are no files.
+    pub(crate) spools: Spools,
 }
 
 /// An input with what was made of its configuration.
 struct InputState {
     config: Input,
+    /// Where its files are, if they are no others.
+    spool: Option<Arc<Spool>>,
     patterns: Patterns,
     framing: Framing,
     parser: Parser,
@@ -136,6 +142,8 @@ pub(crate) struct Engine<P> {
     pending: Vec<Entry>,
     /// Slots whose position moved.
     moved: Vec<usize>,
+    /// Slots of segments that may be removed from their spool.
+    spent: Vec<usize>,
     timers: timers::Timers,
     /// The producer takes no more until some reports came.
     full: bool,
@@ -197,7 +205,7 @@ impl<P: Producer> Engine<P> {
                 "the checkpoint is damaged: files it does not know are read from their beginning, already delivered lines keep their ids"
             );
         }
-        let inputs = config.inputs.iter().map(|input| InputState::new(input, &log, opened, now));
+        let inputs = config.inputs.iter().map(|input| InputState::new(input, &around.spools, &log, opened, now));
         let inputs = inputs.collect::<Result<Vec<_>, _>>()?;
         let longest = inputs.iter().map(|i| i.framing.longest()).max().unwrap_or(0);
         let state_dir_key = admit::key_of_path(&config.state_dir).map_err(state_error)?;
@@ -216,6 +224,7 @@ impl<P: Producer> Engine<P> {
             pending: Vec::new(),
             unseen_since_ms: log.state().written_ms,
             moved: Vec::new(),
+            spent: Vec::new(),
             timers: timers::Timers::default(),
             full: false,
             unhurried: false,
@@ -267,7 +276,7 @@ impl<P: Producer> Engine<P> {
             self.around.pulse.working();
             self.relimit(Now::read());
             let wait = self.turn(Now::read())?;
-            if self.around.once && self.all_read() {
+            if self.is_finished() {
                 break;
             }
             self.wait(wait);
@@ -314,6 +323,7 @@ impl<P: Producer> Engine<P> {
         self.take_reports(now);
         self.renew_if_asked(now);
         self.take_changes(now);
+        self.take_news(now);
         self.due_timers(now);
         if self.scan_soon && now.mono >= self.scan_not_before || now.mono >= self.next_scan {
             self.scan(now);
@@ -328,6 +338,7 @@ impl<P: Producer> Engine<P> {
             self.forget_unawaited();
         }
         self.write_pending()?;
+        self.remove_spent(now)?;
         for _ in 0..TURNS {
             if self.full {
                 break;
@@ -405,13 +416,14 @@ impl<P: Producer> Engine<P> {
 }
 
 impl InputState {
-    fn new(input: &Input, log: &Log, opened: Opened, now: Now) -> Result<Self, AgentError> {
+    fn new(input: &Input, spools: &Spools, log: &Log, opened: Opened, now: Now) -> Result<Self, AgentError> {
         let pattern_error = |source| AgentError::Pattern { input: input.name.clone(), source };
         let globs = fingerprint(format!("{:?} {:?}", input.include, input.exclude).as_bytes());
         let known = log.state().since.get(&input.name).filter(|since| since.globs == globs);
         // A damaged checkpoint may have forgotten any file.
         let ms = if opened == Opened::Damaged { 0 } else { now.unix_ms.saturating_sub(CLOCK_SLACK_MS) };
         Ok(Self {
+            spool: spools.get(&input.name).cloned(),
             patterns: Patterns::new(input)?,
             framing: Framing::new(input).map_err(pattern_error)?,
             parser: Parser::new(input).map_err(pattern_error)?,

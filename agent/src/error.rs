@@ -11,6 +11,8 @@ pub enum AgentError {
     Locked { path: PathBuf },
     #[error("cannot write the checkpoint {}: {source}", path.display())]
     Checkpoint { path: PathBuf, source: io::Error },
+    #[error("input `{input}`: cannot use its spool below the state directory: {source}")]
+    Spool { input: String, source: io::Error },
     #[error("input `{input}`: bad glob `{glob}`: {source}")]
     Glob { input: String, glob: String, source: globset::Error },
     #[error("input `{input}`: cannot resolve `{glob}` against the working directory: {source}")]

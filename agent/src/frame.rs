@@ -60,6 +60,9 @@ impl Framing {
     /// A pattern is no regular expression (configuration checks that before).
     pub(crate) fn new(input: &Input) -> Result<Self, regex::Error> {
         let mut max_line = usize::try_from(input.max_line_bytes).unwrap_or(usize::MAX >> 2).max(1);
+        if input.source.is_journal() {
+            max_line = crate::feed::longest(input.max_line_bytes);
+        }
         if input.container.is_some() {
             max_line = max_line.max(WRAPPED);
         }

@@ -8,6 +8,7 @@ mod discover;
 mod dry_run;
 mod engine;
 mod error;
+mod feed;
 mod frame;
 mod identity;
 mod in_flight;

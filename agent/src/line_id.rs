@@ -1,6 +1,7 @@
 //! The id of a line: 128 bits of BLAKE3 over generation, byte offset (little endian) and the raw bytes.
 //!
-//! Raw means as in the file, without the line's terminator, before decoding or truncation.
+//! Raw means as in the file, without the line's terminator, before decoding or truncation. An entry of the journal has
+//! its id from its cursor instead, and a line of standard input from its segment's name as well.
 
 use crate::identity::Generation;
 
@@ -13,6 +14,32 @@ pub(crate) fn line_id(generation: &Generation, offset: u64, raw: &[u8], scratch:
     scratch.extend_from_slice(&offset.to_le_bytes());
     scratch.extend_from_slice(raw);
     cut(&blake3::hash(scratch))
+}
+
+/// Id of a line in a segment of a spool. Segments follow each other so quickly that one may have the inode of the one
+/// before it; no two ever have the same name.
+pub(crate) fn segment_line_id(
+    generation: &Generation,
+    segment: &[u8],
+    offset: u64,
+    raw: &[u8],
+    scratch: &mut Vec<u8>,
+) -> LineId {
+    scratch.clear();
+    scratch.extend_from_slice(b"logmill spool 1");
+    scratch.extend_from_slice(&(segment.len() as u64).to_le_bytes());
+    scratch.extend_from_slice(segment);
+    scratch.extend_from_slice(&generation.0);
+    scratch.extend_from_slice(&offset.to_le_bytes());
+    scratch.extend_from_slice(raw);
+    cut(&blake3::hash(scratch))
+}
+
+/// Id of an entry of the journal: wherever and however often it is read, it has this cursor.
+pub(crate) fn cursor_id(cursor: &str) -> LineId {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(b"logmill journal 1").update(cursor.as_bytes());
+    cut(&hasher.finalize())
 }
 
 /// The same id, for a line too long to be held: its bytes come in pieces.

@@ -22,6 +22,11 @@ pub(crate) struct Metrics {
     pub(crate) topic_otherwise: IntCounterVec,
     /// By input and outcome.
     pub(crate) transformed: IntCounterVec,
+    /// By input, as those below.
+    pub(crate) spool_bytes: IntGaugeVec,
+    pub(crate) spooled_lines: IntCounterVec,
+    pub(crate) spool_waits: IntCounterVec,
+    pub(crate) journal_restarts: IntCounterVec,
 }
 
 /// Totals as the engine knows them.
@@ -73,6 +78,16 @@ impl Metrics {
             &["input", "outcome"],
         )?;
         registry.register(Box::new(transformed.clone()))?;
+        let by_input = |name: &str, help: &str| -> prometheus::Result<IntCounterVec> {
+            let counters = IntCounterVec::new(Opts::new(format!("logmill_agent_{name}"), help), &["input"])?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok(counters)
+        };
+        let spool_bytes = IntGaugeVec::new(
+            Opts::new("logmill_agent_spool_bytes", "Bytes that an input's spool holds on disk"),
+            &["input"],
+        )?;
+        registry.register(Box::new(spool_bytes.clone()))?;
         Ok(Self {
             read: counter("lines_read_total", "Lines read; equals acknowledged plus dropped plus in flight")?,
             acknowledged: counter(
@@ -91,6 +106,10 @@ impl Metrics {
             refused,
             topic_otherwise,
             transformed,
+            spool_bytes,
+            spooled_lines: by_input("spooled_lines_total", "Lines and journal entries that came into a spool")?,
+            spool_waits: by_input("spool_waits_total", "How often an input waited because its spool was full")?,
+            journal_restarts: by_input("journal_restarts_total", "Ends of journalctl that nobody had asked for")?,
             unreadable: counter("unreadable_total", "Attempts to read a file or directory that failed")?,
         })
     }

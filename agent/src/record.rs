@@ -17,7 +17,7 @@ mod topic;
 use crate::frame::Stream;
 
 pub(crate) use encode::{Encoder, Line};
-pub(crate) use parse::Parser;
+pub(crate) use parse::{JOURNAL_FIELDS, Parser};
 pub(crate) use path_fields::PathFields;
 pub(crate) use scan::{find, object as scan_members};
 pub(crate) use shape::Shape;

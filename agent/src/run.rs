@@ -18,6 +18,7 @@ use crate::{
     AgentError,
     clock::Now,
     engine::{Engine, NewLimits, Surroundings},
+    feed::Feeds,
     identity,
     metrics::Metrics,
     produce::kafka::KafkaProducer,
@@ -35,7 +36,7 @@ const STALL: Duration = Duration::from_secs(60);
 /// # Errors
 /// The state directory is unusable or locked by another agent, a glob is invalid, Kafka's client settings are wrong, or
 /// the checkpoint cannot be written.
-pub async fn run(config: AgentConfig, context: Context) -> Result<(), AgentError> {
+pub async fn run(mut config: AgentConfig, context: Context) -> Result<(), AgentError> {
     context.health.set("agent", Err("starting".to_owned()));
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
     let state_error = |source| AgentError::StateDir { path: config.state_dir.clone(), source };
@@ -56,20 +57,24 @@ pub async fn run(config: AgentConfig, context: Context) -> Result<(), AgentError
             async move { words(desk.ask(&waker).await) }
         });
     }
+    let metrics = Metrics::new(&context.metrics)?;
+    let host_id = identity::host_id(&*disk, &config.state_dir).map_err(state_error)?;
+    let producer = KafkaProducer::new(&config, waker.clone())?;
+    let feeds = Feeds::start(&mut config, &disk, &waker, &metrics, &context)?;
     let around = Surroundings {
-        host_id: identity::host_id(&*disk, &config.state_dir).map_err(state_error)?,
+        host_id,
         host_name: config.host_name.clone().unwrap_or_else(host_name),
         disk,
         waker: waker.clone(),
         stop: Arc::clone(&stop),
-        metrics: Metrics::new(&context.metrics)?,
+        metrics,
         health: context.health.clone(),
         pulse: context.progress.watch("agent reader", STALL),
         relimit: relimit.clone(),
         desk: desk.clone(),
         once: context.flags.contains("once"),
+        spools: feeds.spools(),
     };
-    let producer = KafkaProducer::new(&config, waker.clone())?;
     let (ended, mut end) = oneshot::channel();
     std::thread::Builder::new()
         .name("agent-reader".into())
@@ -94,6 +99,7 @@ pub async fn run(config: AgentConfig, context: Context) -> Result<(), AgentError
             }
         }
     };
+    feeds.stop();
     result.unwrap_or(Err(AgentError::Panicked))
 }
 

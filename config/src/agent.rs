@@ -3,8 +3,10 @@
 mod framing;
 pub mod grok;
 mod load;
+mod source;
 
 pub use framing::{Container, Encoding, Join, Multiline, Preset};
+pub use source::Source;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -38,7 +40,8 @@ pub struct AgentConfig {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Input {
     pub name: String,
-    /// Globs, `**` crosses directories.
+    pub source: Source,
+    /// Of files: globs, `**` crosses directories.
     pub include: Vec<String>,
     pub exclude: Vec<String>,
     /// Where its records go; with `topic_by` those whose fields give no topic.

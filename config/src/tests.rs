@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod expressions;
+mod sources;
 mod transform;
 
 use std::time::Duration;

@@ -4,6 +4,7 @@
 //! They start index and broker first, stop agent first, so that what was taken in is delivered.
 
 mod connect;
+mod journal;
 mod live;
 mod lock;
 mod parts;
@@ -32,7 +33,10 @@ pub(crate) struct Options {
     /// Write sample logs to ./logs and tail them
     #[arg(long)]
     sample: bool,
-    /// Read /var/log from the beginning too
+    /// Read the systemd journal too
+    #[arg(long)]
+    journal: bool,
+    /// Read /var/log and the journal from the beginning too
     #[arg(long)]
     from_beginning: bool,
     /// Where Kafka clients connect; port 0 picks a free one [default: 127.0.0.1:9092]
@@ -49,9 +53,13 @@ pub(crate) struct Options {
 /// From Ctrl-C to the end. The parts' own limits (see `settings`) leave a little of it.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(8);
 
+#[allow(clippy::print_stderr)]
 pub(crate) fn run(options: Options) -> anyhow::Result<ExitCode> {
     logs::init_with_default("warn");
     let settings = Settings::of(&options)?;
+    if let Some(words) = journal::offer(&settings.agent) {
+        eprintln!("{words}");
+    }
     let lock = DataDirLock::take(&options.data_dir)?;
     let runtime = logmill_daemon::runtime().context("cannot start threads")?;
     let end = runtime.block_on(pipeline(&options, settings));

@@ -148,7 +148,7 @@ impl<P: Producer> Engine<P> {
         self.scan_not_before = now.mono + SCAN_INTERVAL;
     }
 
-    fn list(&mut self, bases: &[crate::discover::Base], now: Now) -> Vec<Listing> {
+    pub(super) fn list(&mut self, bases: &[crate::discover::Base], now: Now) -> Vec<Listing> {
         let mut failures = Vec::new();
         let mut unwatched = Vec::new();
         let mut warn = |path: &Path, error: &io::Error| {
@@ -183,7 +183,7 @@ impl<P: Producer> Engine<P> {
         listings
     }
 
-    fn take_listing(&mut self, listing: &Listing, thorough: bool) {
+    pub(super) fn take_listing(&mut self, listing: &Listing, thorough: bool) {
         let mut new = Vec::new();
         let mut unmatched = Vec::new();
         for (name, ino) in &listing.files {
@@ -219,7 +219,12 @@ impl<P: Producer> Engine<P> {
             birth => birth,
         };
         // Of the same age: a higher number in the name is the older one.
-        new.sort_by(|a, b| (age(a), a.stat.modified, &b.path).cmp(&(age(b), b.stat.modified, &a.path)));
+        let by_name = |a: &Found, b: &Found| match self.inputs[a.input].spool {
+            None => b.path.cmp(&a.path),
+            // Segments have ascending numbers.
+            Some(_) => a.path.cmp(&b.path),
+        };
+        new.sort_by(|a, b| (age(a), a.stat.modified).cmp(&(age(b), b.stat.modified)).then_with(|| by_name(a, b)));
         new.into_iter().for_each(|found| self.admit(found));
     }
 
@@ -308,6 +313,7 @@ impl<P: Producer> Engine<P> {
 
     pub(super) fn admit(&mut self, found: Found) {
         let Found { path, origin, input, stat, only_as_continuation } = found;
+        let origin = self.inputs[input].stream().map_or(origin, Path::to_owned);
         // An earlier name of the list may have been this very file.
         if let Some(slot) = self.slots.by_inode(stat.ino, stat.birth) {
             return self.seen(slot, path, &stat);
@@ -351,6 +357,7 @@ impl<P: Producer> Engine<P> {
     fn begins_at_end(&self, input: usize, stat: &Stat) -> bool {
         let input = &self.inputs[input];
         self.beginning
+            && input.spool.is_none()
             && input.config.read_from == ReadFrom::End
             && self.opened != crate::checkpoint::Opened::Damaged
             && (input.first_start || stat.birth > 0 && stat.birth / 1_000_000 < input.since.ms)
@@ -359,7 +366,7 @@ impl<P: Producer> Engine<P> {
     fn new_tracked(&self, id: u64, input: usize, stat: &Stat, path: PathBuf) -> Tracked {
         let state = &self.inputs[input];
         let fields = state.path_fields.with(&path, &state.config.fields);
-        let shape = Rc::new(Shape::new(&self.around.host_name, &path, &fields));
+        let shape = Rc::new(Shape::new(&self.around.host_name, state.spool.is_none().then_some(&path), &fields));
         Tracked::new(id, input, stat, path, shape, self.limits_of(input))
     }
 

@@ -1,6 +1,6 @@
 //! A line becomes a record and is handed to the producer.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use logmill_config::agent::Key;
 
@@ -22,6 +22,7 @@ const OVERHEAD: usize = 400;
 const FRAMING: usize = 80;
 
 /// A line or a piece of one, as it is to be sent.
+#[derive(Clone, Copy)]
 pub(super) struct Kept<'a> {
     /// The line's bytes; its id is over all of them, unless `id` is given.
     pub(super) raw: &'a [u8],
@@ -48,6 +49,7 @@ pub(super) enum Emitted {
 impl<P: Producer> Engine<P> {
     pub(super) fn emit(&mut self, tracked: &mut Tracked, slot: usize, framing: &Framing, kept: &Kept) -> Emitted {
         let Some(generation) = tracked.generation else { return Emitted::Full };
+        let Some(kept) = &self.identified(tracked, &generation, *kept) else { return Emitted::Taken };
         let InputState { config: input, parser, transform, .. } = &self.inputs[tracked.input];
         let time_ms = tracked.time_of(kept.end);
         if self.read_time.0 != time_ms {
@@ -73,7 +75,10 @@ impl<P: Producer> Engine<P> {
                 foreign: content.foreign,
             },
         };
-        let path = tracked.path.as_os_str().as_encoded_bytes();
+        let path = match tracked.shape.placed {
+            true => tracked.path.as_os_str().as_encoded_bytes(),
+            false => input.name.as_bytes(),
+        };
         let own_key = if input.key == Key::File { path.len() } else { 0 };
         let room = if transform.is_some() { transform::ROOM } else { 0 };
         let limit = self.producer.max_record_bytes().saturating_sub(FRAMING + own_key + room);
@@ -130,7 +135,8 @@ impl<P: Producer> Engine<P> {
         let made = transform.as_ref().map(|transform| {
             // A block of lines may take a slow program longer than the watchdog waits.
             self.around.pulse.working();
-            let place = Place { path: &tracked.path, offset: kept.start, time_ms, id };
+            let named = if tracked.shape.placed { tracked.path.as_path() } else { Path::new(&input.name) };
+            let place = Place { path: named, offset: kept.start, time_ms, id };
             let made = transform.borrow_mut().run(&place, value, limit);
             if let Some(failure) = made.failure() {
                 transform.borrow().warn(&place, failure);

@@ -212,7 +212,8 @@ impl<P: Producer> Engine<P> {
         }
         tracked.verified = true;
         tracked.size = stat.size;
-        if stat.size > 0 && !file.is_packed() && tracked.is_untouched() {
+        let alone = file.is_packed() || self.inputs[tracked.input].spool.is_some();
+        if stat.size > 0 && !alone && tracked.is_untouched() {
             match self.copied(tracked, file, stat.size, now)? {
                 Copied::No if tracked.only_as_continuation => return Ok(Seen::Foreign),
                 Copied::No => {}
@@ -367,6 +368,11 @@ impl<P: Producer> Engine<P> {
         if !deleted && !tracked.has_partial() {
             tracked.rest.nothing_to_do(now.mono);
         }
+        let whole = tracked.partial.is_none() && tracked.in_flight.is_empty();
+        if !deleted && whole && self.is_spent(slot) {
+            self.spent.push(slot);
+        }
+        let Some(tracked) = self.slots.get_mut(slot) else { return };
         if deleted && tracked.partial.is_none() {
             let quiet = self.config.rescan_interval.max(Duration::from_secs(1));
             let since = *tracked.ended.get_or_insert(now.mono);

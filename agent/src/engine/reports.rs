@@ -7,7 +7,7 @@ use crate::{
     clock::Now,
     ledger::Reason,
     produce::{Outcome, Producer},
-    tracked::Queued,
+    tracked::{Queued, Tracked},
 };
 
 /// Waits after failed deliveries of a file and after broken producers, doubled from the first to the last.
@@ -84,7 +84,8 @@ impl<P: Producer> Engine<P> {
                 self.timers.set(now.mono + wait, slot, tracked.id);
             }
         }
-        if self.slots.get(slot).is_some_and(|t| t.in_flight.is_empty() && (t.deleted || t.content_gone || t.archived)) {
+        let last = |t: &Tracked| t.deleted || t.content_gone || t.archived || self.inputs[t.input].spool.is_some();
+        if self.slots.get(slot).is_some_and(|t| t.in_flight.is_empty() && last(t)) {
             self.wake(slot);
         }
     }

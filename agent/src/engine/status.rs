@@ -14,7 +14,9 @@ impl<P: Producer> Engine<P> {
         if questions.is_empty() {
             return;
         }
-        let files: Vec<FileStatus> = self.slots.iter().map(|(_, t)| self.status_of(t, now)).collect();
+        let of_files = self.slots.iter().filter(|(_, t)| self.inputs[t.input].spool.is_none());
+        let mut files: Vec<FileStatus> = of_files.map(|(_, t)| self.status_of(t, now)).collect();
+        files.extend((0..self.inputs.len()).filter_map(|at| self.status_of_spool(at, now)));
         // Who asked may be gone.
         questions.into_iter().for_each(|asked| drop(asked.send(files.clone())));
     }

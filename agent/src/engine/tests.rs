@@ -43,11 +43,13 @@ pub(super) struct Rig {
     pub(super) now: Now,
     /// Reports come at once.
     pub(super) acknowledge: bool,
+    pub(super) spools: crate::feed::Spools,
 }
 
 pub(super) fn input(dir: &Path) -> Input {
     Input {
         name: "app".into(),
+        source: Default::default(),
         include: vec![format!("{}/**/*.log", dir.display())],
         exclude: vec![],
         topic: "logs".into(),
@@ -94,7 +96,7 @@ impl Rig {
         };
         change(&mut config);
         let now = Now { unix_ms: 1_700_000_000_000, ..Now::read() };
-        Self { dir, config, topic: Memory::new(), engine: None, now, acknowledge: true }
+        Self { dir, config, topic: Memory::new(), engine: None, now, acknowledge: true, spools: Default::default() }
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -130,6 +132,7 @@ impl Rig {
             relimit: NewLimits::default(),
             desk: crate::status::Desk::default(),
             once: false,
+            spools: self.spools.clone(),
         };
         Engine::new(self.config.clone(), around, self.topic.clone(), self.now).unwrap()
     }

@@ -60,6 +60,25 @@ impl Joining {
 }
 
 impl Framing {
+    /// Where the last event of `bytes` begins, as far as their whole lines tell. `inside`: they begin inside a line.
+    pub(crate) fn last_begin(&self, bytes: &[u8], inside: bool) -> Option<usize> {
+        let Some(joining) = &self.joining else { return memchr::memrchr(b'\n', bytes).map(|end| end + 1) };
+        let begins: Vec<usize> = memchr::memchr_iter(b'\n', bytes).map(|end| end + 1).collect();
+        let line = |from: usize, to: usize| {
+            let line = &bytes[from..to - 1];
+            joining.inside(self.text, line.strip_suffix(b"\r").unwrap_or(line))
+        };
+        (1..begins.len()).rev().find_map(|at| {
+            let from = match at.checked_sub(2) {
+                Some(before) => begins[before],
+                None if inside => return None,
+                None => 0,
+            };
+            let (begin, end) = (begins[at - 1], begins[at]);
+            (!joining.joins(&line(from, begin), &line(begin, end))).then_some(begin)
+        })
+    }
+
     pub(super) fn event(&self, block: &[u8], boundary: Option<usize>, joining: &Joining) -> Found {
         let first = self.line(block, boundary);
         let Found::Line { mut raw, keep, mut next, at_newline: true, .. } = first else { return first };

@@ -14,6 +14,9 @@ use super::{
     timestamp::{self, FIELDS, Time},
 };
 
+/// What a shape without a place and without content under `log` ends with.
+const EMPTY_LOG: &[u8] = b",\"log\":{";
+
 /// A line as the framer found it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Line<'a> {
@@ -46,7 +49,7 @@ impl Encoder {
                 Ok(text) => self.json(text, line, shape),
                 Err(_) => self.json(&String::from_utf8_lossy(line.bytes), line, shape),
             },
-            Parser::Fields(format) if whole => {
+            Parser::Fields(format) if whole || format.stays_whole() => {
                 let read = line.read_time.parse().unwrap_or(Timestamp::UNIX_EPOCH);
                 let parsed = format.parse(&String::from_utf8_lossy(line.bytes), read);
                 parsed.is_some_and(|parsed| self.fields(parsed, line, shape))
@@ -56,7 +59,13 @@ impl Encoder {
         if !parsed || self.out.len() > limit {
             self.out.clear();
             let fails = line.foreign || !parsed && matches!(parser, Parser::Json | Parser::Fields(_));
-            self.raw(line, shape, fails, limit);
+            match parser {
+                Parser::Fields(format) => {
+                    let text = format.text(line.bytes);
+                    self.raw(&Line { bytes: &text, ..*line }, shape, fails, limit);
+                }
+                _ => self.raw(line, shape, fails, limit),
+            }
         }
         &self.out
     }
@@ -200,19 +209,29 @@ fn append_stamp(out: &mut Vec<u8>, text: &str, members: &[Member], stamp: Option
 fn finish(out: &mut Vec<u8>, shape: &Shape, offset: u64, flags: Flags) {
     // The members before may be none at all ({} without a time cannot be: there is always @timestamp).
     out.extend_from_slice(&shape.before_offset);
-    append_number(out, offset);
+    if shape.placed {
+        append_number(out, offset);
+    } else if flags == Flags::default() && out.ends_with(EMPTY_LOG) {
+        out.truncate(out.len() - EMPTY_LOG.len());
+        out.push(b'}');
+        return;
+    }
+    // Without a place the flags may be the first there.
+    let comma = if out.ends_with(b"{") { 1 } else { 0 };
     match (flags.truncated, flags.split) {
         (false, false) => {}
-        (true, false) => out.extend_from_slice(b",\"flags\":[\"truncated\"]"),
-        (false, true) => out.extend_from_slice(b",\"flags\":[\"split\"]"),
-        (true, true) => out.extend_from_slice(b",\"flags\":[\"truncated\",\"split\"]"),
+        (true, false) => out.extend_from_slice(&b",\"flags\":[\"truncated\"]"[comma..]),
+        (false, true) => out.extend_from_slice(&b",\"flags\":[\"split\"]"[comma..]),
+        (true, true) => out.extend_from_slice(&b",\"flags\":[\"truncated\",\"split\"]"[comma..]),
     }
+    let comma = if out.ends_with(b"{") { 1 } else { 0 };
     if let Some(rate) = flags.sample_rate {
-        out.extend_from_slice(b",\"sample_rate\":");
+        out.extend_from_slice(&b",\"sample_rate\":"[comma..]);
         append_number(out, rate.into());
     }
+    let comma = if out.ends_with(b"{") { 1 } else { 0 };
     if let Some(stream) = flags.stream {
-        out.extend_from_slice(b",\"iostream\":\"");
+        out.extend_from_slice(&b",\"iostream\":\""[comma..]);
         out.extend_from_slice(stream.name().as_bytes());
         out.push(b'"');
     }

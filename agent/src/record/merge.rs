@@ -44,8 +44,13 @@ pub(crate) fn record(
     if let (Some(name), Some(Value::Object(host))) = (host_of_line, record.get_mut("host")) {
         host.insert("name".into(), name);
     }
+    if !shape.placed && flags != Flags::default() {
+        record.entry("log").or_insert_with(|| json!({}));
+    }
     if let Some(Value::Object(log)) = record.get_mut("log") {
-        log.insert("offset".into(), json!(offset));
+        if shape.placed {
+            log.insert("offset".into(), json!(offset));
+        }
         let names = [("truncated", flags.truncated), ("split", flags.split)];
         let set: Vec<&str> = names.iter().filter(|(_, on)| *on).map(|(name, _)| *name).collect();
         if !set.is_empty() {

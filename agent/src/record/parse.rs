@@ -7,11 +7,14 @@ mod csv;
 mod cursor;
 mod error_log;
 mod grok;
+mod journal;
 mod logfmt;
 mod pattern;
 mod syslog;
 #[cfg(test)]
 mod tests;
+
+use std::borrow::Cow;
 
 use jiff::{Timestamp, civil::DateTime, fmt::strtime, tz::TimeZone};
 use logmill_config::agent::{Input, Parse};
@@ -20,6 +23,7 @@ use serde_json::{Map, Number, Value};
 use super::{shape, timestamp::Time, timestamp_of};
 use csv::Csv;
 use grok::Grok;
+pub(crate) use journal::FIELDS as JOURNAL_FIELDS;
 use pattern::Pattern;
 
 /// The group, place or column that holds the event's time.
@@ -53,6 +57,8 @@ enum Kind {
     Pattern(Box<Pattern>),
     Grok(Box<Grok>),
     Csv(Box<Csv>),
+    /// What journalctl writes of an entry, whose message has a format of its own.
+    Journal(Box<Parser>),
 }
 
 /// What a format found in a line.
@@ -66,6 +72,15 @@ impl Parser {
     /// # Errors
     /// A regular expression is not one (configuration checks that before).
     pub(crate) fn new(input: &Input) -> Result<Self, regex::Error> {
+        let parser = Self::of_text(input)?;
+        if !input.source.is_journal() {
+            return Ok(parser);
+        }
+        let kind = Kind::Journal(Box::new(parser));
+        Ok(Self::Fields(Format { kind, zone: input.timezone.clone(), numbers: Vec::new() }))
+    }
+
+    fn of_text(input: &Input) -> Result<Self, regex::Error> {
         let mut numbers = input.numbers.clone();
         let kind = match &input.parse {
             Parse::Auto => return Ok(Self::Auto),
@@ -90,6 +105,19 @@ impl Parser {
 }
 
 impl Format {
+    /// The text of a line that is kept whole.
+    pub(crate) fn text<'a>(&self, line: &'a [u8]) -> Cow<'a, [u8]> {
+        match self.kind {
+            Kind::Journal(_) => journal::message(line),
+            _ => Cow::Borrowed(line),
+        }
+    }
+
+    /// Whether a line that was shortened still has its format.
+    pub(crate) fn stays_whole(&self) -> bool {
+        matches!(self.kind, Kind::Journal(_))
+    }
+
     /// The fields of a line; `read` is when it was read, for times without a year. `None` when it has another format.
     pub(crate) fn parse(&self, line: &str, read: Timestamp) -> Option<Parsed> {
         match &self.kind {
@@ -100,6 +128,7 @@ impl Format {
             Kind::Pattern(pattern) => pattern.parse(line, &self.numbers, &self.zone),
             Kind::Grok(grok) => grok.parse(line, &self.numbers, &self.zone),
             Kind::Csv(csv) => csv.parse(line, &self.numbers, &self.zone),
+            Kind::Journal(message) => journal::parse(line, message, read),
         }
     }
 }

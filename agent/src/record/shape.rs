@@ -9,20 +9,25 @@ use super::ecs;
 /// Everything in a file's records that is not the line's own.
 #[derive(Debug)]
 pub(crate) struct Shape {
-    /// `,"host":{…}` and so on for every object, up to and with `"offset":`.
+    /// `,"host":{…}` and so on for every object, up to and with `"offset":`, or the content of `log` without a place.
     pub(crate) before_offset: Vec<u8>,
     /// The same content as a tree, without `log.offset`, for lines that must be merged with it.
     pub(crate) tree: Map<String, Value>,
+    /// Its lines have a path and an offset.
+    pub(crate) placed: bool,
 }
 
 impl Shape {
-    pub(crate) fn new(host: &str, path: &Path, fields: &BTreeMap<String, Value>) -> Self {
+    /// Without a path where the lines come from no file: they have no offset then.
+    pub(crate) fn new(host: &str, path: Option<&Path>, fields: &BTreeMap<String, Value>) -> Self {
         let mut tree = Map::new();
         for (name, value) in fields {
             set(&mut tree, name, value.clone());
         }
         set(&mut tree, "host.name", json!(host));
-        set(&mut tree, "log.file.path", json!(path.to_string_lossy()));
+        if let Some(path) = path {
+            set(&mut tree, "log.file.path", json!(path.to_string_lossy()));
+        }
         let mut before_offset = Vec::new();
         for (name, value) in tree.iter().filter(|(name, _)| *name != "log") {
             before_offset.extend_from_slice(format!(",{}:{value}", json!(name)).as_bytes());
@@ -33,8 +38,12 @@ impl Shape {
                 before_offset.extend_from_slice(format!("{}:{value},", json!(name)).as_bytes());
             }
         }
-        before_offset.extend_from_slice(b"\"offset\":");
-        Self { before_offset, tree }
+        match path {
+            Some(_) => before_offset.extend_from_slice(b"\"offset\":"),
+            None if before_offset.ends_with(b",") => drop(before_offset.pop()),
+            None => {}
+        }
+        Self { before_offset, tree, placed: path.is_some() }
     }
 
     /// Whether the file's own content has something under this top-level name.

@@ -12,7 +12,7 @@ const READ: &str = "2026-05-01T10:00:00.000Z";
 
 fn shape() -> Shape {
     let fields = BTreeMap::from([("service.name".to_owned(), json!("checkout"))]);
-    Shape::new("web-1", Path::new("/var/log/a \"b\".log"), &fields)
+    Shape::new("web-1", Some(Path::new("/var/log/a \"b\".log")), &fields)
 }
 
 fn encode_limited(line: &[u8], parser: &Parser, limit: usize) -> Vec<u8> {

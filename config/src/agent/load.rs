@@ -2,6 +2,7 @@
 
 mod framing;
 mod parse;
+mod source;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -33,7 +34,9 @@ impl ConfigFile for AgentConfig {
         });
         let mut taken = BTreeSet::new();
         let buffer_bytes = root.or("buffer_bytes", 16 * MIB, |v| v.size(MIB, 4096 * MIB));
-        let inputs = inputs.unwrap_or_default().iter().filter_map(|v| input(v, &mut taken, buffer_bytes)).collect();
+        let mut stdin = false;
+        let inputs = inputs.unwrap_or_default();
+        let inputs = inputs.iter().filter_map(|v| input(v, &mut taken, &mut stdin, buffer_bytes)).collect();
         Self {
             state_dir: root.or("state_dir", "/var/lib/logmill-agent".into(), Value::path),
             kafka: kafka::read(root, kafka::Role::Producer),
@@ -51,9 +54,8 @@ impl ConfigFile for AgentConfig {
     }
 }
 
-fn input(value: &Value, taken: &mut BTreeSet<String>, buffer_bytes: u64) -> Option<Input> {
+fn input(value: &Value, taken: &mut BTreeSet<String>, stdin: &mut bool, buffer_bytes: u64) -> Option<Input> {
     let mut s = value.section()?;
-    let include = s.need("include", "[\"/var/log/app/*.log\"]", |v| Some(names::globs(&v.list("globs")?)));
     let max_line_bytes = s.or("max_line_bytes", 256 * KIB, |v| {
         let n = v.size(64, 64 * MIB)?;
         if n > buffer_bytes {
@@ -61,10 +63,12 @@ fn input(value: &Value, taken: &mut BTreeSet<String>, buffer_bytes: u64) -> Opti
         }
         Some(n)
     });
+    let (source, include) = source::read(&mut s, max_line_bytes, stdin);
     let (topic, topic_by) = topics(&mut s);
-    let input = Input {
+    let mut input = Input {
         name: s.need("name", "app", |v| names::unique(v, taken)).unwrap_or_default(),
-        include: include.unwrap_or_default(),
+        source,
+        include,
         exclude: s.or("exclude", Vec::new(), |v| Some(names::globs(&v.any_list("globs")?))),
         topic,
         topic_by,
@@ -93,6 +97,7 @@ fn input(value: &Value, taken: &mut BTreeSet<String>, buffer_bytes: u64) -> Opti
             .get("transform")
             .and_then(|v| transform::read(&v, OnError::Pass, &[("pass", OnError::Pass), ("drop", OnError::Drop)])),
     };
+    source::fit(&mut s, &mut input);
     s.finish();
     Some(input)
 }

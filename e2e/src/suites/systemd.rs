@@ -1,6 +1,7 @@
 //! The packages on a booted Debian: installed, supervised, reloaded, upgraded and removed, with no line lost or doubled.
 
 mod documented;
+mod journaled;
 
 use std::{fs, time::Duration};
 
@@ -77,6 +78,7 @@ pub(super) async fn run(room: &Room) -> Result<String> {
         machine.in_network(&program, &whole).map(Some)
     })
     .await?;
+    journaled::run(&machine).await.context("the journal")?;
     documented::operations(&machine).context("docs/operations.md")?;
     documented::drop_in(&machine).await.context("docs/install.md")?;
 

@@ -35,17 +35,23 @@ fn object(input: &InputPreview) -> Value {
             "failures": file.failures,
         })
     };
-    json!({ "input": input.name, "files": input.files.iter().map(file).collect::<Vec<_>>(), "faults": input.faults })
+    json!({ "input": input.name, "source": input.source, "files": input.files.iter().map(file).collect::<Vec<_>>(), "faults": input.faults })
 }
 
 #[allow(clippy::print_stdout)]
 fn show(input: &InputPreview) {
-    println!("input {}: {} files", input.name, input.files.len());
+    match input.source {
+        "journal" => println!("input {}: the journal, whose newest entries are", input.name),
+        "stdin" => println!("input {}: standard input, which is not read here", input.name),
+        _ => println!("input {}: {} files", input.name, input.files.len()),
+    }
     for fault in &input.faults {
         println!("  cannot look into {fault}");
     }
     for file in &input.files {
-        println!("  {} ({} bytes)", file.path.display(), file.size);
+        if input.source == "files" {
+            println!("  {} ({} bytes)", file.path.display(), file.size);
+        }
         match &file.events {
             Ok(events) => events.iter().for_each(|event| println!("    {event}")),
             Err(fault) => println!("    cannot read: {fault}"),

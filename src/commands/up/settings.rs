@@ -9,13 +9,13 @@ use std::{
 use anyhow::Context as _;
 use logmill_config::{
     ConfigFile, Problem,
-    agent::{AgentConfig, Input, ReadFrom},
+    agent::{AgentConfig, Input, ReadFrom, Source},
     broker::{Advertise, BrokerConfig, Listener},
     index::IndexConfig,
     sinks::SinksConfig,
 };
 
-use super::{Options, samples};
+use super::{Options, journal, samples};
 use crate::fault::Fault;
 
 /// Validated, with the paths and addresses of `up`.
@@ -61,6 +61,15 @@ impl Settings {
         sinks.shutdown_timeout = sinks.shutdown_timeout.min(Duration::from_millis(2500));
         broker.shutdown_timeout = broker.shutdown_timeout.min(Duration::from_millis(1500));
         index.shutdown_timeout = index.shutdown_timeout.min(Duration::from_millis(1500));
+        if let Some(input) = agent.inputs.iter().find(|input| input.source.is_stdin()) {
+            let name = &input.name;
+            return Err(config_fault(format!(
+                "agent.yaml: input {name} reads standard input, which only logmill-agent does"
+            )));
+        }
+        if options.journal {
+            journal::add(&mut agent).map_err(config_fault)?;
+        }
         inputs(&mut agent, options, &here);
         Ok(Self { agent, broker, sinks, index, index_named, sample: options.sample })
     }
@@ -83,17 +92,33 @@ fn compile(name: &str, mistakes: &[Problem], faults: &mut Vec<String>) -> bool {
     mistakes.is_empty()
 }
 
+/// The first input of the reference file.
+fn reference() -> Option<Input> {
+    let agent = AgentConfig::parse_with("agent.yaml", AgentConfig::REFERENCE, &|_| None).ok()?;
+    agent.inputs.into_iter().next()
+}
+
 fn inputs(agent: &mut AgentConfig, options: &Options, here: &Path) {
     if !options.tail.is_empty()
-        && let Some(first) = agent.inputs.first().cloned()
+        && let Some(first) = agent.inputs.iter().find(|input| input.source.is_files()).cloned().or_else(reference)
     {
         let include = options.tail.clone();
         let name = "tail".to_owned();
-        agent.inputs = vec![Input { name, include, exclude: Vec::new(), read_from: ReadFrom::Beginning, ..first }];
+        let tail = Input {
+            name,
+            include,
+            exclude: Vec::new(),
+            read_from: ReadFrom::Beginning,
+            source: Source::Files,
+            ..first
+        };
+        agent.inputs.retain(|input| options.journal && input.source.is_journal());
+        agent.inputs.insert(0, tail);
     }
     // The reference input covers ./logs already; another one would read the samples twice.
     let covered = options.config.is_none() && options.tail.is_empty();
-    if let (true, false, Some(first)) = (options.sample, covered, agent.inputs.first_mut()) {
+    let first = agent.inputs.iter_mut().find(|input| input.source.is_files());
+    if let (true, false, Some(first)) = (options.sample, covered, first) {
         first.include.push(samples::pattern());
     }
     for input in &mut agent.inputs {
@@ -160,6 +185,14 @@ mod tests {
         assert_eq!(s.agent.inputs[0].read_from, ReadFrom::Beginning);
         let s = settings(&["--from-beginning"]).unwrap();
         assert_eq!(s.agent.inputs[1].read_from, ReadFrom::Beginning);
+    }
+
+    #[test]
+    fn standard_input_is_not_for_up() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("agent.yaml"), "inputs: [{ name: in, source: stdin, topic: t }]").unwrap();
+        let e = settings(&["--config", dir.path().to_str().unwrap()]).err().unwrap();
+        assert!(e.to_string().contains("input in reads standard input"), "{e}");
     }
 
     #[test]

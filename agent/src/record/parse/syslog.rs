@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Parsed, at, cursor::Cursor};
 use crate::record::shape;
 
-const SEVERITIES: [&str; 8] =
+pub(super) const SEVERITIES: [&str; 8] =
     ["emergency", "alert", "critical", "error", "warning", "notice", "informational", "debug"];
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 /// A time without year is at most this long after its reading, in seconds: clocks differ.
