@@ -1,4 +1,4 @@
-//! Our agent beside rsyslog (imfile → omkafka): the same files into the same broker.
+//! Our agent beside rsyslog (imfile → omkafka) and syslog-ng (wildcard-file → kafka-c): the same files into the same broker.
 
 use std::{fmt::Write as _, io::Write as _, path::Path, time::Duration};
 
@@ -6,8 +6,8 @@ use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
 use logmill_e2e::{
     clock, generate,
-    peers::script,
-    process::{self, Process, binary},
+    peers::{self, script},
+    process::{Process, binary},
     sample,
 };
 use rdkafka::{Message, Offset};
@@ -31,6 +31,7 @@ const TOPIC: &str = "lines";
 enum Reader {
     Agent,
     Rsyslog,
+    SyslogNg,
 }
 
 /// What is read, by whom, with how many cores.
@@ -43,7 +44,11 @@ struct Cell {
 
 impl Cell {
     fn name(self) -> String {
-        let who = if self.reader == Reader::Agent { "logmill-agent" } else { "rsyslog" };
+        let who = match self.reader {
+            Reader::Agent => "logmill-agent",
+            Reader::Rsyslog => "rsyslog",
+            Reader::SyslogNg => "syslog-ng",
+        };
         format!(
             "{who}, {} on {}",
             if self.json { "JSON" } else { "raw" },
@@ -53,7 +58,9 @@ impl Cell {
 }
 
 pub async fn run(report: &mut Report, lines: u64, rounds: usize) -> Result<()> {
-    process::run(&script("rsyslog"), &["install"], Path::new("/tmp"), Duration::from_secs(120)).await?;
+    for peer in ["rsyslog", "syslog-ng"] {
+        peers::install(peer, Duration::from_secs(120)).await?;
+    }
     let mut quiet = Quiet::new();
     throughput(report, lines, rounds, &mut quiet).await?;
     report.write()?;
@@ -63,12 +70,12 @@ pub async fn run(report: &mut Report, lines: u64, rounds: usize) -> Result<()> {
 
 async fn throughput(report: &mut Report, lines: u64, rounds: usize, quiet: &mut Quiet) -> Result<()> {
     report.section(
-        "Agent beside rsyslog",
+        "Agent beside rsyslog and syslog-ng",
         &format!(
             "{lines} lines of about 200 bytes in {FILES} files are there at the start; the time ends when our broker (page cache,\n\
              4 partitions, lz4) holds as many records. On one core, the reader has one (taskset) and the broker the other. rsyslog\n\
-             (imfile, omkafka) passes lines on unparsed; the agent makes a record of fields, an id and a time of each. In turns,\n\
-             median of {rounds}."
+             (imfile, omkafka) and syslog-ng (wildcard-file, kafka-c) pass lines on unparsed; the agent makes a record of fields,\n\
+             an id and a time of each. In turns, median of {rounds}; of the lines lost, the most."
         ),
         &["reader", "lines/s", "× rsyslog", "MB/s", "CPU-s/GB", "peak MiB", "lines lost"],
     );
@@ -76,9 +83,11 @@ async fn throughput(report: &mut Report, lines: u64, rounds: usize, quiet: &mut 
     let cells = [
         cell(Reader::Agent, false, 1),
         cell(Reader::Rsyslog, false, 1),
+        cell(Reader::SyslogNg, false, 1),
         cell(Reader::Agent, true, 1),
         cell(Reader::Agent, false, 2),
         cell(Reader::Rsyslog, false, 2),
+        cell(Reader::SyslogNg, false, 2),
         cell(Reader::Agent, true, 2),
     ];
     let logs = tempfile::tempdir()?;
@@ -106,7 +115,7 @@ async fn throughput(report: &mut Report, lines: u64, rounds: usize, quiet: &mut 
         let peer =
             cells.iter().zip(&medians).find(|(peer, _)| peer.reader == Reader::Rsyslog && peer.cores == cell.cores);
         let ratio = peer
-            .filter(|_| cell.reader == Reader::Agent)
+            .filter(|_| cell.reader != Reader::Rsyslog)
             .map(|(_, (peer, _))| run.lines_per_second / peer.lines_per_second);
         report.row(&[
             cell.name(),
@@ -157,13 +166,14 @@ async fn once(cell: Cell, logs: &Path, lines: u64, bytes: u64) -> Result<Run> {
         server.pin(1)?;
     }
     let state = tempfile::tempdir()?;
-    let include = logs.join(if cell.json { "json" } else { "raw" }).join("*.log");
+    let logs = logs.join(if cell.json { "json" } else { "raw" });
     let ends = Ends::of(&server.brokers, TOPIC, PARTITIONS)?;
     ends.records()?;
     let begin = clock::now();
     let reader = match cell.reader {
-        Reader::Agent => agent(state.path(), &server.brokers, &include, cell.cores)?,
-        Reader::Rsyslog => rsyslog(state.path(), &server.brokers, &include, cell.cores)?,
+        Reader::Agent => agent(state.path(), &server.brokers, &logs, cell.cores)?,
+        Reader::Rsyslog => rsyslog(state.path(), &server.brokers, &logs, cell.cores)?,
+        Reader::SyslogNg => syslog_ng(state.path(), &server.brokers, &logs, cell.cores)?,
     };
     let peak = sample::PeakMemory::watch(reader.id());
     // What a reader loses never comes: a while without any growth is the end, too.
@@ -198,39 +208,59 @@ fn spawn(name: &str, program: &Path, args: &[&str], dir: &Path, cores: usize) ->
     Process::spawn(name, Path::new("/usr/bin/taskset"), &pinned, dir, &log)
 }
 
-fn agent(dir: &Path, brokers: &str, include: &Path, cores: usize) -> Result<Process> {
+fn agent(dir: &Path, brokers: &str, logs: &Path, cores: usize) -> Result<Process> {
     let yaml = dir.join("agent.yaml");
     let text = format!(
         "state_dir: {}/state\nkafka: {{ brokers: [\"{brokers}\"] }}\nmetrics: \"127.0.0.1:{}\"\ninputs:\n  \
-         - {{ name: app, include: [\"{}\"], topic: {TOPIC}, key: file }}\n",
+         - {{ name: app, include: [\"{}/*.log\"], topic: {TOPIC}, key: file }}\n",
         dir.display(),
         logmill_e2e::ports::free()?,
-        include.display()
+        logs.display()
     );
     std::fs::write(&yaml, text)?;
     spawn("agent", &binary("logmill-agent")?, &["--config", &yaml.to_string_lossy()], dir, cores)
 }
 
-fn rsyslog(dir: &Path, brokers: &str, include: &Path, cores: usize) -> Result<Process> {
+fn rsyslog(dir: &Path, brokers: &str, logs: &Path, cores: usize) -> Result<Process> {
     let mut conf = String::new();
     let _ = writeln!(
         conf,
         "global(workDirectory=\"{0}\" maxMessageSize=\"64k\")\n\
          module(load=\"imfile\")\nmodule(load=\"omkafka\")\n\
          template(name=\"line\" type=\"string\" string=\"%msg%\")\n\
-         input(type=\"imfile\" file=\"{1}\" tag=\"app\" ruleset=\"out\")\n\
+         input(type=\"imfile\" file=\"{1}/*.log\" tag=\"app\" ruleset=\"out\")\n\
          ruleset(name=\"out\" queue.type=\"FixedArray\" queue.size=\"200000\" queue.dequeueBatchSize=\"4096\"\n  \
          queue.timeoutEnqueue=\"60000\" queue.workerThreads=\"1\") {{\n  \
          action(type=\"omkafka\" broker=[\"{brokers}\"] topic=\"{TOPIC}\" template=\"line\" partitions.auto=\"on\"\n    \
          resubmitOnFailure=\"on\" keepFailedMessages=\"on\" failedMsgFile=\"{0}/failed\" action.resumeRetryCount=\"-1\"\n    \
          confParam=[\"compression.codec=lz4\", \"queue.buffering.max.messages=1000000\", \"linger.ms=5\"])\n}}",
         dir.display(),
-        include.display()
+        logs.display()
     );
     let path = dir.join("rsyslog.conf");
     std::fs::write(&path, conf)?;
     let (conf, pid) = (path.to_string_lossy().into_owned(), dir.join("pid").to_string_lossy().into_owned());
     spawn("rsyslog", &script("rsyslog"), &["run", &conf, &pid], dir, cores)
+}
+
+/// As its documentation says for throughput: the window of the source, which its files share, and the queue of the destination,
+/// which is larger, so that flow control holds back the reading; librdkafka batches by itself (`sync-send` would make a
+/// transaction of each batch).
+fn syslog_ng(dir: &Path, brokers: &str, logs: &Path, cores: usize) -> Result<Process> {
+    let conf = format!(
+        "@version: 3.38\n\
+         options {{ threaded(yes); stats-freq(0); log-msg-size(65536); log-fifo-size(400000); }};\n\
+         source files {{ wildcard-file(base-dir(\"{}\") filename-pattern(\"*.log\") flags(no-parse) follow-freq(1)\n  \
+         max-files({FILES}) log-iw-size(200000) log-fetch-limit(2000)); }};\n\
+         destination broker {{ kafka-c(bootstrap-servers(\"{brokers}\") topic(\"{TOPIC}\") message(\"$MSG\") workers({cores})\n  \
+         config(compression.codec(\"lz4\") queue.buffering.max.messages(\"1000000\") linger.ms(\"5\"))); }};\n\
+         log {{ source(files); destination(broker); flags(flow-control); }};\n",
+        logs.display()
+    );
+    let path = dir.join("syslog-ng.conf");
+    std::fs::write(&path, conf)?;
+    let args = ["run", &*path.to_string_lossy(), &*dir.to_string_lossy()];
+    spawn("syslog-ng", &script("syslog-ng"), &args, dir, cores)
 }
 
 async fn idle(report: &mut Report, quiet: &mut Quiet) -> Result<()> {
@@ -249,7 +279,7 @@ async fn idle(report: &mut Report, quiet: &mut Quiet) -> Result<()> {
         let text: String = (0..10).map(|seq| format!("line {seq} of file {file}\n")).collect();
         std::fs::write(logs.join(format!("{file:04}.log")), text)?;
     }
-    let agent = agent(dir.path(), &server.brokers, &logs.join("*.log"), 2)?;
+    let agent = agent(dir.path(), &server.brokers, &logs, 2)?;
     let ends = Ends::of(&server.brokers, TOPIC, 1)?;
     clock::until("all lines", Duration::from_secs(60), Duration::from_millis(100), || async {
         Ok((ends.records()? == 50_000).then_some(()))

@@ -94,7 +94,7 @@ impl Report {
             cpu(),
             kernel(),
             first_line(&binary("logmill-broker")?, &["--version"])?,
-            peers()?.join(", "),
+            peers().join(", "),
         );
         std::fs::write(path, format!("{HEAD}{machine}\n{}", text(&sections)))
             .with_context(|| format!("writing {}", path.display()))
@@ -112,10 +112,10 @@ pub fn progress(text: &str) {
     eprintln!("  {text}");
 }
 
-/// Name and version of each.
-fn peers() -> Result<Vec<String>> {
-    let version = |name: &str| first_line(&script(name), &["version"]);
-    Ok(vec![version("kafka")?, version("search")?, version("rsyslog")?])
+/// Name and version of each that is there.
+fn peers() -> Vec<String> {
+    let peers = ["kafka", "search", "rsyslog", "syslog-ng", "camel"];
+    peers.iter().filter_map(|name| first_line(&script(name), &["version"]).ok()).collect()
 }
 
 fn first_line(program: &Path, args: &[&str]) -> Result<String> {

@@ -1,4 +1,5 @@
-//! Real peers, started by the scripts in `e2e/peers`: Apache Kafka with its tools, Elasticsearch, OpenSearch; Kafka's client libraries; a small Debian.
+//! Real peers, started by the scripts in `e2e/peers`: Apache Kafka with its tools, Elasticsearch, OpenSearch; Kafka's client libraries; a small Debian; what
+//! the benchmarks run beside ours.
 
 use std::{
     path::{Path, PathBuf},
@@ -24,6 +25,13 @@ fn call(name: &str, args: &[&str]) -> Result<String> {
         String::from_utf8_lossy(&output.stderr)
     );
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// Fetches a peer unless it is there.
+pub async fn install(name: &str, deadline: Duration) -> Result<()> {
+    let (code, out, err) = process::run(&script(name), &["install"], Path::new("/tmp"), deadline).await?;
+    ensure!(code == 0, "peers/{name} install ended with {code}: {out}{err}");
+    Ok(())
 }
 
 /// Where the small Debian lies.
