@@ -3,9 +3,15 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use anyhow::{Context, Result, ensure};
+
+use crate::clock;
+
+/// The longest that the kernel may hold a device after its file system was unmounted.
+const RELEASE: Duration = Duration::from_secs(10);
 
 pub struct LoopFs {
     image: PathBuf,
@@ -89,10 +95,20 @@ impl FailingFs {
     /// Takes it out of use, repairs it, and takes it in again: the kernel knows nothing of it but what the device holds.
     pub fn remount(&self) -> Result<()> {
         call("umount", &[&self.mount.to_string_lossy()])?;
-        let repair = Command::new("e2fsck").args(["-f", "-y", &self.device()]).output().context("running e2fsck")?;
-        let said = String::from_utf8_lossy(&repair.stdout);
-        // 1: errors were corrected.
-        ensure!(matches!(repair.status.code(), Some(0 | 1)), "e2fsck ended with {}: {said}", repair.status);
+        let start = clock::now();
+        loop {
+            let repair =
+                Command::new("e2fsck").args(["-f", "-y", &self.device()]).output().context("running e2fsck")?;
+            let said = String::from_utf8_lossy(&repair.stdout) + &*String::from_utf8_lossy(&repair.stderr);
+            // 1: errors were corrected.
+            if matches!(repair.status.code(), Some(0 | 1)) {
+                break;
+            }
+            // The kernel lets go of the device some time after umount has returned.
+            let in_use = said.contains("is in use") && start.elapsed() < RELEASE;
+            ensure!(in_use, "e2fsck ended with {}: {said}", repair.status);
+            clock::pause(Duration::from_millis(100));
+        }
         call("mount", &[&self.device(), &self.mount.to_string_lossy()])
     }
 
