@@ -124,6 +124,18 @@ impl Process {
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 
+    /// What each of its threads waits for in the kernel, as far as that may be seen.
+    pub fn threads(&self) -> String {
+        let tasks = PathBuf::from(format!("/proc/{}/task", self.id()));
+        let text = |task: &Path, file: &str| std::fs::read_to_string(task.join(file)).unwrap_or_default();
+        let paths = std::fs::read_dir(&tasks).map(|tasks| tasks.flatten().map(|t| t.path()).collect::<Vec<_>>());
+        let threads = paths.unwrap_or_default().into_iter().map(|task| {
+            let stack = text(&task, "stack").lines().take(5).map(str::trim).collect::<Vec<_>>().join(" ");
+            format!("{} in {} {stack}", text(&task, "comm").trim(), text(&task, "wchan"))
+        });
+        threads.collect::<Vec<_>>().join("; ")
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }

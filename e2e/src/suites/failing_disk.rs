@@ -26,6 +26,8 @@ use crate::{
 const SIZE_MIB: u64 = 1024;
 const ROOM_MIB: u64 = 48;
 const SOON: Duration = Duration::from_secs(60);
+/// What a disk that others write to may hold a sync up.
+const STALLED: Duration = Duration::from_secs(180);
 const TICK: Duration = Duration::from_millis(50);
 
 pub(super) async fn run(room: &Room) -> Result<String> {
@@ -84,11 +86,17 @@ async fn round(dir: &Path, layout: Layout) -> Result<(usize, usize, bool)> {
     let already = taken(&acked).len();
     ensure!(already > 0, "nothing was acknowledged before the device failed");
     sent = send(&producer, sent, 2000);
-    clock::until("acknowledgements of the partitions on the other disk", SOON, TICK, || async {
+    let others = clock::until("acknowledgements of the partitions on the other disk", STALLED, TICK, || async {
         producer.poll(Duration::from_millis(500));
         Ok((layout.alone || taken(&acked).len() > already).then_some(()))
-    })
-    .await?;
+    });
+    if let Err(error) = others.await {
+        let fatal = producer.client().fatal_error();
+        let (waiting, threads) = (producer.in_flight_count(), pipeline.process(Part::Broker)?.threads());
+        bail!(
+            "{error:#}; {waiting} records wait in the producer, fatal error {fatal:?}; the broker's threads: {threads}"
+        );
+    }
     let before = taken(&acked);
     let log = std::fs::read_to_string(home.join("broker.out"))?;
     ensure!(log.contains("ERROR"), "the broker says nothing of the failure");
