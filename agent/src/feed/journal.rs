@@ -175,11 +175,8 @@ impl Follower<'_> {
             match child.read(self.feeder, &mut chunk, self.next_sync)? {
                 None => {}
                 Some(0) => return child.end(self.feeder).map(End::Itself),
-                Some(read) => {
-                    if !self.take(&chunk[..read]) {
-                        return Ok(if self.feeder.stops() { End::Stopped } else { End::Again });
-                    }
-                }
+                Some(read) if self.take(&chunk[..read]) => {}
+                Some(_) => return Ok(if self.feeder.stops() { End::Stopped } else { End::Again }),
             }
         }
     }
