@@ -96,10 +96,15 @@ impl Feeds {
         self.spools.clone()
     }
 
-    /// Has the feeders stop, and waits for them: none waits for anything but a signal to stop.
-    pub(crate) fn stop(self) {
+    /// Has the feeders stop: none waits for anything that this does not end.
+    pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Release);
         self.spools.values().for_each(|spool| spool.feeder.wake());
+    }
+
+    /// Waits for their end.
+    pub(crate) fn join(self) {
+        self.stop();
         // Who panicked has said so in the log.
         self.threads.into_iter().for_each(|thread| drop(thread.join()));
     }

@@ -93,13 +93,14 @@ pub async fn run(mut config: AgentConfig, context: Context) -> Result<(), AgentE
                 waker.wake();
             }
             () = context.stop.cancelled() => {
+                feeds.stop();
                 stop.store(true, Ordering::Release);
                 waker.wake();
                 break end.await;
             }
         }
     };
-    feeds.stop();
+    drop(tokio::task::spawn_blocking(|| feeds.join()).await);
     result.unwrap_or(Err(AgentError::Panicked))
 }
 

@@ -219,12 +219,14 @@ impl<P: Producer> Engine<P> {
             birth => birth,
         };
         // Of the same age: a higher number in the name is the older one.
-        let by_name = |a: &Found, b: &Found| match self.inputs[a.input].spool {
-            None => b.path.cmp(&a.path),
-            // Segments have ascending numbers.
-            Some(_) => a.path.cmp(&b.path),
-        };
-        new.sort_by(|a, b| (age(a), a.stat.modified).cmp(&(age(b), b.stat.modified)).then_with(|| by_name(a, b)));
+        let by_age = |a: &Found, b: &Found| (age(a), a.stat.modified, &b.path).cmp(&(age(b), b.stat.modified, &a.path));
+        // Segments of a spool have ascending numbers.
+        let is_segment = |found: &Found| self.inputs[found.input].spool.is_some();
+        new.sort_by(|a, b| match (is_segment(a), is_segment(b)) {
+            (true, true) => a.path.cmp(&b.path),
+            (false, false) => by_age(a, b),
+            (a, b) => a.cmp(&b),
+        });
         new.into_iter().for_each(|found| self.admit(found));
     }
 

@@ -5,6 +5,7 @@ mod archives;
 mod chance;
 mod copies;
 mod events;
+mod fed;
 mod idle;
 mod latency;
 mod limits;

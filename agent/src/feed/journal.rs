@@ -31,6 +31,8 @@ const SYNC: Duration = Duration::from_secs(2);
 /// Between the end of a journalctl and the next one; doubled while none of them gives an entry.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LAST_WAIT: Duration = Duration::from_secs(60);
+/// A stop that is under way is known by then.
+const SOON: Duration = Duration::from_millis(200);
 /// From the end of its output to its own.
 const LINGER: Duration = Duration::from_secs(5);
 /// Of fields beside the message.
@@ -59,6 +61,7 @@ pub(crate) fn preview(input: &Input, count: usize) -> io::Result<Vec<String>> {
 
 fn arguments(input: &Input, cursor: Option<&str>, once: bool) -> Vec<String> {
     let mut arguments: Vec<String> = ["--output=json", "--all", "--no-pager"].map(str::to_owned).into();
+    arguments.extend(of_this_machine());
     arguments.push(format!("--output-fields={}", JOURNAL_FIELDS.join(",")));
     if !once {
         // Following shows the last ten entries otherwise.
@@ -70,6 +73,13 @@ fn arguments(input: &Input, cursor: Option<&str>, once: bool) -> Vec<String> {
         arguments.extend(priority.map(|priority| format!("--priority={priority}")));
     }
     arguments
+}
+
+/// Following shows the machine's present run alone, unless it merges what there is; of that then this machine's.
+fn of_this_machine() -> Vec<String> {
+    let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let id = Some(id.trim()).filter(|id| id.len() == 32);
+    ["--merge".to_owned()].into_iter().chain(id.map(|id| format!("_MACHINE_ID={id}"))).collect()
 }
 
 fn explained(error: io::Error) -> io::Error {
@@ -122,6 +132,10 @@ impl Feeder {
                 Ok(End::Itself(status)) => ("journalctl ended", io::Error::other(status.to_string())),
                 Err(error) => ("cannot read the journal", error),
             };
+            // Who stops the agent's unit stops journalctl too, maybe before.
+            if !self.rest(SOON) {
+                break;
+            }
             self.restarts.inc();
             self.ill(what, &error);
             self.rest(wait);
@@ -175,11 +189,8 @@ impl Follower<'_> {
             match child.read(self.feeder, &mut chunk, self.next_sync)? {
                 None => {}
                 Some(0) => return child.end(self.feeder).map(End::Itself),
-                Some(read) => {
-                    if !self.take(&chunk[..read]) {
-                        return Ok(if self.feeder.stops() { End::Stopped } else { End::Again });
-                    }
-                }
+                Some(read) if self.take(&chunk[..read]) => {}
+                Some(_) => return Ok(if self.feeder.stops() { End::Stopped } else { End::Again }),
             }
         }
     }
@@ -198,7 +209,7 @@ impl Follower<'_> {
             None => {
                 // Of all entries, so that there is one: those of the input's units may come later.
                 let last = ["--lines=1", "--output=json", "--output-fields=PRIORITY", "--no-pager", "--quiet"];
-                let mut child = Journalctl::start(&last.map(str::to_owned))?;
+                let mut child = Journalctl::start(&[&last.map(str::to_owned)[..], &of_this_machine()].concat())?;
                 let (mut text, mut chunk) = (Vec::new(), vec![0; CHUNK]);
                 loop {
                     match child.read(self.feeder, &mut chunk, None)? {

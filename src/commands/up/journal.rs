@@ -43,7 +43,7 @@ fn input(agent: &AgentConfig) -> Result<Input, String> {
 pub(super) fn offer(agent: &AgentConfig) -> Option<&'static str> {
     let unread = !agent.inputs.iter().any(|input| input.source.is_journal());
     let has_some = |dir: &&str| fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some());
-    let alone = fs::File::open(SYSLOG).is_err() && PLACES.iter().any(|dir| has_some(&dir));
+    let alone = fs::File::open(SYSLOG).is_err() && PLACES.iter().any(has_some);
     (unread && alone && is_there()).then_some("this machine's log is in the systemd journal: --journal reads it too")
 }
 
