@@ -99,7 +99,7 @@ impl FailingFs {
         loop {
             let repair =
                 Command::new("e2fsck").args(["-f", "-y", &self.device()]).output().context("running e2fsck")?;
-            let said = String::from_utf8_lossy(&repair.stdout) + &*String::from_utf8_lossy(&repair.stderr);
+            let said = String::from_utf8_lossy(&[repair.stdout, repair.stderr].concat()).into_owned();
             // 1: errors were corrected.
             if matches!(repair.status.code(), Some(0 | 1)) {
                 break;
