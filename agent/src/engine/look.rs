@@ -73,7 +73,7 @@ impl<P: Producer> Engine<P> {
                 }
             }
             // What the truncation took may be in a copy: then that is looked at first.
-            Some(Ok(Seen::Truncated(_))) if self.copy_may_come(slot) => self.wake(slot),
+            Some(Ok(Seen::Truncated(_))) if self.copy_may_come(slot, now) => self.wake(slot),
             Some(Ok(Seen::Truncated(stat))) => self.truncated(slot, &stat),
             Some(Ok(Seen::Incomplete)) => {
                 // As long as it is not known whose continuation it is, nobody waits for it.
@@ -115,7 +115,7 @@ impl<P: Producer> Engine<P> {
         }
     }
 
-    fn open(&mut self, slot: usize, now: Now) -> bool {
+    pub(super) fn open(&mut self, slot: usize, now: Now) -> bool {
         let Some(tracked) = self.slots.get(slot) else { return false };
         if tracked.file.is_some() {
             self.slots.used(slot);
@@ -283,7 +283,8 @@ impl<P: Producer> Engine<P> {
     fn truncated(&mut self, slot: usize, stat: &Stat) {
         let copied = self.remember_replaced(slot);
         let path = self.slots.get(slot).map(|t| t.path.clone()).unwrap_or_default();
-        let copy = self.copy_of(slot).or_else(|| self.possible_continuation(&path));
+        let id = self.slots.get(slot).map_or(0, |t| t.id);
+        let copy = self.copy_of(slot).or_else(|| self.possible_continuation(&path, id));
         let Some(old) = self.slots.get_mut(slot) else { return };
         let lost = if copied { 0 } else { old.size.saturating_sub(old.offset) };
         let mut new = Tracked::new(
@@ -375,7 +376,7 @@ impl<P: Producer> Engine<P> {
             } else if tracked.in_flight.is_empty() {
                 // The compressed file that it became goes on from it first.
                 let path = tracked.path.clone();
-                if self.awaits_unpacking(&path) {
+                if self.scan_soon || self.awaits_unpacking(&path, id) {
                     self.timers.set(now.mono + QUIET, slot, id);
                     return;
                 }
