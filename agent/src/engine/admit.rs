@@ -305,6 +305,7 @@ impl<P: Producer> Engine<P> {
                 return;
             }
             self.slots.rename(slot, Some(path));
+            self.queue_later(slot);
         }
         if renamed || self.slots.get(slot).is_some_and(|t| t.size != stat.size) {
             self.wake(slot);

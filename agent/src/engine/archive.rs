@@ -97,6 +97,34 @@ impl<P: Producer> Engine<P> {
         }
     }
 
+    /// Lets a compressed file that the checkpoint knows, but not whose continuation it is, wait for nobody, nor anybody
+    /// for it: it takes a place among the files of its name when it is known.
+    pub(super) fn queue_later(&mut self, slot: usize) {
+        let unresolved = |t: &&mut Tracked| {
+            let compressed = t.name.as_deref().is_some_and(|name| !possible_origins(name).is_empty());
+            compressed && t.is_untouched() && !t.resolved && !t.done && t.file.is_none()
+        };
+        let Some(tracked) = self.slots.get_mut(slot).filter(unresolved) else { return };
+        let (id, path, before) = (tracked.id, tracked.path.clone(), tracked.after.take());
+        self.succession.remove(&path, id);
+        self.follow_instead((slot, id), before);
+    }
+
+    /// Lets those that wait for one file wait for another instead, or for none.
+    pub(super) fn follow_instead(&mut self, (slot, id): (usize, u64), before: Option<(usize, u64)>) {
+        if !self.slots.get_mut(slot).is_some_and(|t| std::mem::take(&mut t.followed)) {
+            return;
+        }
+        let followers = self.slots.iter().filter(|(_, t)| t.after == Some((slot, id)));
+        for follower in followers.map(|(slot, _)| slot).collect::<Vec<_>>() {
+            if let Some(tracked) = self.slots.get_mut(follower) {
+                tracked.after = None;
+            }
+            self.read_after(follower, before);
+            self.wake(follower);
+        }
+    }
+
     fn continues(&mut self, tracked: &mut Tracked, file: &Source) -> io::Result<Continues> {
         let names = tracked.name.as_deref().map(possible_origins).unwrap_or_default();
         let known = |t: &Tracked| names.contains(&t.path) && t.id != tracked.id && !t.archived && !t.content_gone;

@@ -171,7 +171,7 @@ impl<P: Producer> Engine<P> {
         // Those taken for files that came after this one would wait for its new content.
         for copy in &possible {
             if self.slots.get(*copy).is_some_and(|t| t.path == path) {
-                self.take_for_copy(*copy, now);
+                self.take_for_copy(*copy, slot, now);
             }
         }
         !possible.is_empty()
@@ -195,24 +195,30 @@ impl<P: Producer> Engine<P> {
         self.possible_copies(path).into_iter().any(plain)
     }
 
-    /// Looks whether a file is a copy, whatever it waits for; what cannot be read tells it when its turn comes.
-    fn take_for_copy(&mut self, slot: usize, now: Now) {
+    /// Looks whether a file is the copy of one that was truncated, whatever it waits for; what cannot be read tells it
+    /// when its turn comes. Who waits for the copy waits for the new content, too.
+    fn take_for_copy(&mut self, slot: usize, original: usize, now: Now) {
         if !self.open(slot, now) {
             return;
         }
+        let truncated = self.slots.get(original).map(|t| (original, t.id));
         let Some(mut tracked) = self.slots.take(slot) else { return };
+        let (id, mut is_copy) = (tracked.id, false);
         if let Some(file) = tracked.file.take() {
             let size = file.stat(0).map_or(0, |stat| stat.size);
             if !file.is_packed()
                 && size > 0
                 && let Ok(Copied::Of(original)) = self.copied(&mut tracked, &file, size, now)
             {
-                (tracked.size, tracked.after) = (size, None);
+                (tracked.size, tracked.after, is_copy) = (size, None, true);
                 self.go_on_as_copy(&mut tracked, *original);
             }
             tracked.file = Some(file);
         }
         self.slots.put(slot, tracked);
+        if is_copy {
+            self.follow_instead((slot, id), truncated);
+        }
         self.wake(slot);
     }
 

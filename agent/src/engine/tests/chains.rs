@@ -163,18 +163,26 @@ fn a_compressed_file_that_is_renamed_between_scan_and_look_goes_on_from_one_that
 
 #[test]
 fn who_waits_for_a_compressed_file_is_not_what_that_one_waits_for() {
-    let mut rig = Rig::new();
-    rig.append("app.log", numbered("p", 0..500));
-    rig.settle();
-    rig.rename("app.log", "app.log.2");
-    rig.next_birth();
-    rig.append("app.log", numbered("a", 0..500));
-    rig.settle();
-    rig.kill();
-    fs::remove_file(rig.path("app.log.2")).unwrap();
-    copy_and_truncate(&rig);
-    rig.append("app.log", numbered("c", 0..10));
-    compress(&rig, "app.log.1");
-    settle(&mut rig);
-    assert_eq!([names("p", 0..500), names("a", 0..500), names("c", 0..10)].concat(), rig.distinct());
+    // Killed once more before it was known whose continuation it is, or not.
+    for killed_again in [false, true] {
+        let mut rig = Rig::new();
+        rig.append("app.log", numbered("p", 0..500));
+        rig.settle();
+        rig.rename("app.log", "app.log.2");
+        rig.next_birth();
+        rig.append("app.log", numbered("a", 0..500));
+        rig.settle();
+        rig.kill();
+        fs::remove_file(rig.path("app.log.2")).unwrap();
+        copy_and_truncate(&rig);
+        rig.append("app.log", numbered("c", 0..10));
+        compress(&rig, "app.log.1");
+        if killed_again {
+            rig.start();
+            rig.kill();
+        }
+        settle(&mut rig);
+        let expected = [names("p", 0..500), names("a", 0..500), names("c", 0..10)].concat();
+        assert_eq!(expected, rig.distinct(), "killed again: {killed_again}");
+    }
 }
