@@ -426,6 +426,8 @@ impl<P: Producer> Engine<P> {
                     None => {}
                 },
                 Change::Appeared(path) => {
+                    // Not what was renamed to this name before.
+                    self.origins.remove(&path);
                     // Directories can only be walked.
                     if self.input_of(&path).is_some() {
                         parent(&path);

@@ -8,7 +8,7 @@
 
 use std::{collections::VecDeque, io, path::Path, path::PathBuf, rc::Rc, time::Duration};
 
-use super::{Engine, admit::Found};
+use super::{Engine, admit::Found, look::bytes_before};
 use crate::{
     checkpoint::{Entry, Extent, Mark},
     clock::Now,
@@ -43,17 +43,30 @@ pub(super) struct Original {
     boundaries: VecDeque<u64>,
     pub(super) beginning: (u32, u64),
     pub(super) mark: Option<Mark>,
+    /// The bytes before `extents_end`, as far as known.
+    tail: Option<Vec<u8>>,
     shape: Rc<Shape>,
     pub(super) limits: Limits,
 }
 
 impl Original {
-    /// Whether enough is known to tell its copy from an independent file whose name fits. Where nothing is passed over
-    /// its beginning is enough, if its content is known to be gone.
+    /// Whether enough is known to tell its copy from an independent file whose name fits. As long as there is no mark,
+    /// its beginning and end are enough if its content is known to be gone; the beginning, where nothing is passed over.
     fn is_sure(&self, least: u64, gone: bool) -> bool {
-        let (len, passed_over) = (self.beginning.0, self.position > self.start);
-        len >= LEAST_BEGINNING
-            && self.mark.map_or(gone && !passed_over && u64::from(len) >= least, |mark| mark.at >= least)
+        let known =
+            gone && u64::from(self.beginning.0) >= least && (self.position == self.start || self.tail.is_some());
+        self.beginning.0 >= LEAST_BEGINNING && self.mark.map_or(known, |mark| mark.at >= least)
+    }
+
+    /// Whether a file has the same bytes where they are compared, beside the beginning.
+    fn is_in(&self, file: &Source, size: u64) -> io::Result<bool> {
+        Ok(match (&self.mark, &self.tail) {
+            (Some(known), _) => mark(file, known.at)?.as_ref() == Some(known),
+            // Something must be equal.
+            _ if size < self.beginning.0.into() => false,
+            (None, Some(tail)) if self.position > self.start => bytes_before(file, self.extents_end)?.ends_with(tail),
+            (None, _) => true,
+        })
     }
 
     /// None where too little is known to go on where this one stood.
@@ -69,6 +82,7 @@ impl Original {
             boundaries: tracked.boundaries.clone(),
             beginning: tracked.beginning?,
             mark: tracked.mark,
+            tail: tracked.tail.clone(),
             shape: Rc::clone(&tracked.shape),
             limits: tracked.limits.clone(),
         })
@@ -104,8 +118,7 @@ impl<P: Producer> Engine<P> {
                 if !gone && size < original.extents_end.max(len.into()) && grows(tracked, size, now) {
                     return Ok(Copied::Later);
                 }
-                let same = |known: Mark| Ok::<_, io::Error>(mark(file, known.at)? == Some(known));
-                if size >= original.position && original.mark.map(same).transpose()? != Some(false) {
+                if size >= original.position && original.is_in(file, size)? {
                     return Ok(Copied::Of(Box::new(original)));
                 }
             }

@@ -141,6 +141,60 @@ fn the_successor_of_a_truncated_and_renamed_file_is_no_copy() {
 }
 
 #[test]
+fn a_small_successor_of_a_file_that_is_gone_is_no_copy() {
+    for truncated in [false, true] {
+        let mut rig = Rig::new();
+        rig.append("app.log", numbered("a", 0..500));
+        rig.steps(8);
+        rig.kill();
+        if truncated {
+            fs::OpenOptions::new().write(true).open(rig.path("app.log")).unwrap().set_len(0).unwrap();
+            rig.rename("app.log", "app.log.2");
+        } else {
+            fs::remove_file(rig.path("app.log")).unwrap();
+        }
+        rig.next_birth();
+        // Shorter than what is known of the other's beginning.
+        rig.append("app.log.1", numbered("b", 0..3));
+        rig.next_birth();
+        rig.append("app.log", numbered("c", 0..10));
+        settle(&mut rig);
+        assert_eq!([names("a", 0..500), names("b", 0..3), names("c", 0..10)].concat(), rig.distinct());
+        let records = rig.records();
+        let b: Vec<_> = records.iter().filter(|r| r["message"].as_str().unwrap().starts_with("b-")).collect();
+        assert!(b.iter().all(|r| r["@timestamp"] != records[0]["@timestamp"]), "read when the other was");
+        rig.append("app.log.1", numbered("b", 3..300));
+        settle(&mut rig);
+        let expected = [names("a", 0..500), names("b", 0..3), names("c", 0..10), names("b", 3..300)].concat();
+        nothing_again(&mut rig, &expected, &format!("truncated: {truncated}"));
+    }
+}
+
+#[test]
+fn a_copy_under_the_name_of_a_file_that_was_renamed_unseen_is_a_copy() {
+    let mut rig = Rig::new();
+    rig.append("first.log", "first\n");
+    rig.settle();
+    // It came, was renamed before anybody saw it, and is gone again.
+    rig.append("app.log", numbered("p", 0..5));
+    rig.rename("app.log", "app.log.1");
+    rig.settle();
+    fs::remove_file(rig.path("app.log.1")).unwrap();
+    rig.append("app.log", numbered("a", 0..500));
+    rig.steps(8);
+    copy_and_truncate(&rig);
+    rig.append("app.log", numbered("c", 0..10));
+    rig.append("new.log", "new\n");
+    settle(&mut rig);
+    let mut expected =
+        [vec!["first".into(), "new".into()], names("p", 0..5), names("a", 0..500), names("c", 0..10)].concat();
+    expected.sort();
+    let mut distinct = rig.distinct();
+    distinct.sort();
+    assert_eq!(expected, distinct);
+}
+
+#[test]
 fn a_compressed_file_that_is_renamed_between_scan_and_look_goes_on_from_one_that_is_gone() {
     let mut rig = Rig::new();
     rig.append("app.log", numbered("a", 0..500));
