@@ -91,6 +91,8 @@ pub(crate) struct Tracked {
     pub(crate) archived: bool,
     /// It is known whether a compressed file is another one's continuation.
     pub(crate) resolved: bool,
+    /// Slot and number of the file that a compressed one has the beginning of, and waits for.
+    pub(crate) later_of: Option<(usize, u64)>,
     /// To be read only if it is a continuation: compressed, or a copy that no glob matches.
     pub(crate) only_as_continuation: bool,
     /// A compressed file that was read and acknowledged to its end.
@@ -176,6 +178,7 @@ impl Tracked {
             recorded: false,
             archived: false,
             resolved: false,
+            later_of: None,
             only_as_continuation: false,
             done: false,
             rate_since: None,

@@ -202,6 +202,11 @@ impl<P: Producer> Engine<P> {
                 continue;
             }
             match (self.slots.by_inode(stat.ino, stat.birth), input) {
+                // Looked at as a possible copy before it was known that it was renamed: it is a file of its own.
+                (Some(slot), Some(input)) if self.is_only_possible_copy(slot) => {
+                    self.forget(slot);
+                    new.push(Found { path, origin, input, stat, only_as_continuation: false });
+                }
                 (Some(slot), _) => self.seen(slot, path, &stat),
                 (None, Some(_)) if self.is_foreign(&stat) => {}
                 (None, Some(input)) => new.push(Found { path, origin, input, stat, only_as_continuation: false }),
@@ -307,6 +312,7 @@ impl<P: Producer> Engine<P> {
                 return;
             }
             self.slots.rename(slot, Some(path));
+            self.queue_later(slot);
         }
         if renamed || self.slots.get(slot).is_some_and(|t| t.size != stat.size) {
             self.wake(slot);
@@ -391,14 +397,18 @@ impl<P: Producer> Engine<P> {
     }
 
     pub(super) fn forget_unawaited(&mut self) {
+        // What was renamed while it was looked for may be any of them, or what one of them goes on in.
+        if self.scan_soon {
+            return;
+        }
         for (slot, id) in std::mem::take(&mut self.awaited) {
             let Some(tracked) = self.slots.get(slot).filter(|t| t.id == id && t.name.is_none()) else { continue };
             let (path, unread) = (tracked.path.clone(), tracked.extents_end().saturating_sub(tracked.position));
-            if !tracked.done && self.awaits_unpacking(&path) {
+            if !tracked.done && (self.awaits_unpacking(&path, id) || self.awaits_copy(&path)) {
                 self.awaited.push((slot, id));
                 continue;
             }
-            if unread > 0 {
+            if unread > 0 && self.copy_of(slot).is_none() {
                 tracing::warn!(path = %path.display(), unread_bytes = unread, "file is gone before all of it was acknowledged");
             }
             self.forget(slot);
@@ -425,6 +435,8 @@ impl<P: Producer> Engine<P> {
                     None => {}
                 },
                 Change::Appeared(path) => {
+                    // Not what was renamed to this name before.
+                    self.origins.remove(&path);
                     // Directories can only be walked.
                     if self.input_of(&path).is_some() {
                         parent(&path);
@@ -432,10 +444,11 @@ impl<P: Producer> Engine<P> {
                     self.scan_soon |= path.is_dir();
                 }
                 Change::Renamed { from, to } => {
+                    let origin = self.origins.remove(&from);
                     if let Some(slot) = self.slots.by_name(&from) {
                         self.slots.rename(slot, Some(to));
                         self.wake(slot);
-                    } else if let Some(origin) = self.origins.remove(&from).or_else(|| Some(from.clone()))
+                    } else if let Some(origin) = origin.or_else(|| Some(from.clone()))
                         && self.input_of(&origin).is_some()
                     {
                         // Renamed before it was ever seen: it is still the file that matched.

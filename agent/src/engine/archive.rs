@@ -55,6 +55,7 @@ pub(super) enum Resolved {
 
 impl<P: Producer> Engine<P> {
     pub(super) fn resolve(&mut self, tracked: &mut Tracked, file: &Source) -> io::Result<Resolved> {
+        tracked.later_of = None;
         Ok(match self.continues(tracked, file)? {
             Continues::Later => Resolved::Later,
             Continues::Nobody if tracked.only_as_continuation => Resolved::Foreign,
@@ -96,7 +97,35 @@ impl<P: Producer> Engine<P> {
         }
     }
 
-    fn continues(&mut self, tracked: &Tracked, file: &Source) -> io::Result<Continues> {
+    /// Lets a compressed file that the checkpoint knows, but not whose continuation it is, wait for nobody, nor anybody
+    /// for it: it takes a place among the files of its name when it is known.
+    pub(super) fn queue_later(&mut self, slot: usize) {
+        let unresolved = |t: &&mut Tracked| {
+            let compressed = t.name.as_deref().is_some_and(|name| !possible_origins(name).is_empty());
+            compressed && t.is_untouched() && !t.resolved && !t.done && t.file.is_none()
+        };
+        let Some(tracked) = self.slots.get_mut(slot).filter(unresolved) else { return };
+        let (id, path, before) = (tracked.id, tracked.path.clone(), tracked.after.take());
+        self.succession.remove(&path, id);
+        self.follow_instead((slot, id), before);
+    }
+
+    /// Lets those that wait for one file wait for another instead, or for none.
+    pub(super) fn follow_instead(&mut self, (slot, id): (usize, u64), before: Option<(usize, u64)>) {
+        if !self.slots.get_mut(slot).is_some_and(|t| std::mem::take(&mut t.followed)) {
+            return;
+        }
+        let followers = self.slots.iter().filter(|(_, t)| t.after == Some((slot, id)));
+        for follower in followers.map(|(slot, _)| slot).collect::<Vec<_>>() {
+            if let Some(tracked) = self.slots.get_mut(follower) {
+                tracked.after = None;
+            }
+            self.read_after(follower, before);
+            self.wake(follower);
+        }
+    }
+
+    fn continues(&mut self, tracked: &mut Tracked, file: &Source) -> io::Result<Continues> {
         let names = tracked.name.as_deref().map(possible_origins).unwrap_or_default();
         let known = |t: &Tracked| names.contains(&t.path) && t.id != tracked.id && !t.archived && !t.content_gone;
         let mut slots: Vec<usize> = self.slots.iter().filter(|(_, t)| known(t)).map(|(slot, _)| slot).collect();
@@ -104,7 +133,7 @@ impl<P: Producer> Engine<P> {
         let mut found = Vec::new();
         for slot in slots {
             let Some(t) = self.slots.get(slot) else { continue };
-            let Some(original) = Original::archived(t) else { continue };
+            let Some(original) = Original::new(t) else { continue };
             // By its name or its open descriptor it is read itself.
             let ended = t.ended.is_some() && !t.has_partial();
             let readable = t.name.is_some() || t.file.is_some() && !ended;
@@ -118,6 +147,7 @@ impl<P: Producer> Engine<P> {
                 continue;
             }
             if wait {
+                tracked.later_of = slot.and_then(|slot| self.slots.get(slot).map(|t| (slot, t.id)));
                 return Ok(Continues::Later);
             }
             if self.unpack_to(file, original.position)? < original.position {
@@ -145,15 +175,20 @@ impl<P: Producer> Engine<P> {
         }
     }
 
-    /// Whether a compressed file that nothing was read of may be the continuation of files under this name.
-    pub(super) fn awaits_unpacking(&self, path: &Path) -> bool {
-        self.possible_continuation(path).is_some()
+    /// Whether a compressed file that nothing was read of may be the continuation of a file of this name and number.
+    pub(super) fn awaits_unpacking(&self, path: &Path, id: u64) -> bool {
+        self.possible_continuation(path, id).is_some()
     }
 
-    /// Slot and number of the latest compressed file that may be the continuation of files under this name.
-    pub(super) fn possible_continuation(&self, path: &Path) -> Option<(usize, u64)> {
+    /// Slot and number of the latest compressed file that may be the continuation of a file of this name and number.
+    pub(super) fn possible_continuation(&self, path: &Path, id: u64) -> Option<(usize, u64)> {
+        // One that waits for another file's end is that one's: who waits for both would wait for itself.
+        let others = |t: &Tracked| {
+            let still = |(slot, of): (usize, u64)| self.slots.get(slot).is_some_and(|t| t.id == of && !t.content_gone);
+            t.later_of.is_some_and(|(slot, of)| of != id && still((slot, of)))
+        };
         let may_be = |t: &Tracked| {
-            let unresolved = !t.resolved && !t.done && t.is_untouched();
+            let unresolved = !t.resolved && !t.done && t.is_untouched() && !others(t);
             unresolved && t.name.as_deref().is_some_and(|name| possible_origins(name).iter().any(|o| o == path))
         };
         self.slots.iter().filter(|(_, t)| may_be(t)).map(|(slot, t)| (slot, t.id)).max_by_key(|(_, id)| *id)
@@ -161,8 +196,8 @@ impl<P: Producer> Engine<P> {
 
     /// Whether a file that is gone is to be awaited in a compressed one: not for ever, since others wait for it.
     pub(super) fn waits_for_unpacking(&mut self, slot: usize, now: Now) -> bool {
-        let Some(path) = self.slots.get(slot).filter(|t| !t.at_end).map(|t| t.path.clone()) else { return false };
-        if !self.awaits_unpacking(&path) {
+        let asking = self.slots.get(slot).filter(|t| !t.at_end).map(|t| (t.path.clone(), t.id));
+        if !asking.is_some_and(|(path, id)| self.awaits_unpacking(&path, id)) {
             return false;
         }
         let Some(tracked) = self.slots.get_mut(slot) else { return false };

@@ -3,11 +3,12 @@
 //! So lines keep their ids when a file is copied and then truncated under a glob that matches the copy. A file is a copy
 //! only when its name fits, its beginning is the original's, and so are the bytes before the place where the
 //! original was acknowledged; in doubt it is a new file. A copy that no glob matches is looked for when its original is
-//! truncated, and what was not read before is read from it.
+//! truncated, and what was not read before is read from it. A renamed file has successors, not copies, unless it was
+//! truncated before or is gone.
 
 use std::{collections::VecDeque, io, path::Path, path::PathBuf, rc::Rc, time::Duration};
 
-use super::{Engine, admit::Found};
+use super::{Engine, admit::Found, look::bytes_before};
 use crate::{
     checkpoint::{Entry, Extent, Mark},
     clock::Now,
@@ -42,26 +43,34 @@ pub(super) struct Original {
     boundaries: VecDeque<u64>,
     pub(super) beginning: (u32, u64),
     pub(super) mark: Option<Mark>,
+    /// The bytes before `extents_end`, as far as known.
+    tail: Option<Vec<u8>>,
     shape: Rc<Shape>,
     pub(super) limits: Limits,
 }
 
 impl Original {
-    /// None where too little is known, or the file was renamed: then another one under its old name is its successor.
-    fn new(tracked: &Tracked) -> Option<Self> {
-        if tracked.name.as_ref() != Some(&tracked.path) {
-            return None;
-        }
-        Self::archived(tracked)
+    /// Whether enough is known to tell its copy from an independent file whose name fits. As long as there is no mark,
+    /// its beginning and end are enough if its content is known to be gone; the beginning, where nothing is passed over.
+    fn is_sure(&self, least: u64, gone: bool) -> bool {
+        let known =
+            gone && u64::from(self.beginning.0) >= least && (self.position == self.start || self.tail.is_some());
+        self.beginning.0 >= LEAST_BEGINNING && self.mark.map_or(known, |mark| mark.at >= least)
     }
 
-    /// Whether enough is known to tell its copy from an independent file whose name fits.
-    fn is_sure(&self, least: u64) -> bool {
-        self.beginning.0 >= LEAST_BEGINNING && self.mark.is_some_and(|mark| mark.at >= least)
+    /// Whether a file has the same bytes where they are compared, beside the beginning.
+    fn is_in(&self, file: &Source, size: u64) -> io::Result<bool> {
+        Ok(match (&self.mark, &self.tail) {
+            (Some(known), _) => mark(file, known.at)?.as_ref() == Some(known),
+            // Something must be equal.
+            _ if size < self.beginning.0.into() => false,
+            (None, Some(tail)) if self.position > self.start => bytes_before(file, self.extents_end)?.ends_with(tail),
+            (None, _) => true,
+        })
     }
 
-    /// What a compressed file needs to go on where this one stood, whatever its name is now.
-    pub(super) fn archived(tracked: &Tracked) -> Option<Self> {
+    /// None where too little is known to go on where this one stood.
+    pub(super) fn new(tracked: &Tracked) -> Option<Self> {
         Some(Self {
             input: tracked.input,
             generation: tracked.generation?,
@@ -73,6 +82,7 @@ impl Original {
             boundaries: tracked.boundaries.clone(),
             beginning: tracked.beginning?,
             mark: tracked.mark,
+            tail: tracked.tail.clone(),
             shape: Rc::clone(&tracked.shape),
             limits: tracked.limits.clone(),
         })
@@ -95,9 +105,9 @@ impl<P: Producer> Engine<P> {
             return Ok(Copied::No);
         };
         for (original, least) in discover::originals(name) {
-            for (original, truncated) in self.originals(&dir.join(original)) {
+            for (original, gone) in self.originals(&dir.join(original), tracked) {
                 // What no glob matches is no file of its own.
-                if original.input != tracked.input || !tracked.only_as_continuation && !original.is_sure(least) {
+                if original.input != tracked.input || !tracked.only_as_continuation && !original.is_sure(least, gone) {
                     continue;
                 }
                 let (len, known) = original.beginning;
@@ -105,11 +115,10 @@ impl<P: Producer> Engine<P> {
                     continue;
                 }
                 // Who truncates has made the copy before.
-                if !truncated && size < original.extents_end.max(len.into()) && grows(tracked, size, now) {
+                if !gone && size < original.extents_end.max(len.into()) && grows(tracked, size, now) {
                     return Ok(Copied::Later);
                 }
-                let same = |known: Mark| Ok::<_, io::Error>(mark(file, known.at)? == Some(known));
-                if size >= original.position && original.mark.map(same).transpose()? != Some(false) {
+                if size >= original.position && original.is_in(file, size)? {
                     return Ok(Copied::Of(Box::new(original)));
                 }
             }
@@ -117,11 +126,16 @@ impl<P: Producer> Engine<P> {
         Ok(Copied::No)
     }
 
-    /// Generations that have or had this name and can have been copied from it, and whether they were truncated.
-    fn originals(&self, path: &Path) -> impl Iterator<Item = (Original, bool)> {
-        let live = self.succession.latest(path).and_then(|(slot, id)| self.slots.get(slot).filter(|t| t.id == id));
-        let live = live.and_then(|t| Some((Original::new(t)?, t.copies_first)));
-        live.into_iter().chain(self.replaced.get(path).cloned().map(|original| (original, true)))
+    /// Generations that have or had this name and can have been copied from it, and whether their content is gone.
+    fn originals(&self, path: &Path, copy: &Tracked) -> Vec<(Original, bool)> {
+        let born_before = |t: &Tracked| t.birth == 0 || copy.birth == 0 || t.birth <= copy.birth;
+        let known = self.succession.of(path).filter_map(|(slot, id)| self.slots.get(slot).filter(|t| t.id == id));
+        let known = known.filter(move |t| !t.content_gone && !t.archived && born_before(t)).filter_map(|t| {
+            let gone = t.copies_first || t.name.is_none() && t.file.is_none();
+            // Who was renamed has a successor under its old name.
+            (gone || t.name.as_ref() == Some(&t.path)).then(|| Some((Original::new(t)?, gone))).flatten()
+        });
+        known.chain(self.replaced.get(path).cloned().map(|original| (original, true))).collect()
     }
 
     /// Makes a new file its original's continuation, durably before the next read. Lines that the original has in
@@ -158,7 +172,7 @@ impl<P: Producer> Engine<P> {
     }
 
     /// Whether a truncated file waits for one more look, since another file may be the copy that was made before.
-    pub(super) fn copy_may_come(&mut self, slot: usize) -> bool {
+    pub(super) fn copy_may_come(&mut self, slot: usize, now: Now) -> bool {
         let Some(tracked) = self.slots.get_mut(slot) else { return false };
         if tracked.copies_first || Original::new(tracked).is_none() {
             return false;
@@ -166,7 +180,59 @@ impl<P: Producer> Engine<P> {
         tracked.copies_first = true;
         let path = tracked.path.clone();
         self.admit_copies(slot, &path);
-        self.slots.iter().any(|(_, t)| t.is_untouched() && t.name.as_deref().is_some_and(|name| is_copy(name, &path)))
+        let possible = self.possible_copies(&path);
+        // Those taken for files that came after this one would wait for its new content.
+        for copy in &possible {
+            if self.slots.get(*copy).is_some_and(|t| t.path == path) {
+                self.take_for_copy(*copy, slot, now);
+            }
+        }
+        !possible.is_empty()
+    }
+
+    /// Files of which nothing was read and whose names can be those of copies.
+    fn possible_copies(&self, path: &Path) -> Vec<usize> {
+        let may_be = |t: &Tracked| t.is_untouched() && t.name.as_deref().is_some_and(|name| is_copy(name, path));
+        self.slots.iter().filter(|(_, t)| may_be(t)).map(|(slot, _)| slot).collect()
+    }
+
+    /// Whether a plain file is known only because its name can be a copy's.
+    pub(super) fn is_only_possible_copy(&self, slot: usize) -> bool {
+        let plain = |t: &Tracked| !t.archived && t.name.as_deref().is_some_and(|name| !Format::is_of(name));
+        self.slots.get(slot).is_some_and(|t| t.only_as_continuation && t.is_untouched() && plain(t))
+    }
+
+    /// Whether a file that is gone may go on in a copy.
+    pub(super) fn awaits_copy(&self, path: &Path) -> bool {
+        let plain = |slot: usize| self.slots.get(slot).is_some_and(|t| !t.archived && t.size > 0);
+        self.possible_copies(path).into_iter().any(plain)
+    }
+
+    /// Looks whether a file is the copy of one that was truncated, whatever it waits for; what cannot be read tells it
+    /// when its turn comes. Who waits for the copy waits for the new content, too.
+    fn take_for_copy(&mut self, slot: usize, original: usize, now: Now) {
+        if !self.open(slot, now) {
+            return;
+        }
+        let truncated = self.slots.get(original).map(|t| (original, t.id));
+        let Some(mut tracked) = self.slots.take(slot) else { return };
+        let (id, mut is_copy) = (tracked.id, false);
+        if let Some(file) = tracked.file.take() {
+            let size = file.stat(0).map_or(0, |stat| stat.size);
+            if !file.is_packed()
+                && size > 0
+                && let Ok(Copied::Of(original)) = self.copied(&mut tracked, &file, size, now)
+            {
+                (tracked.size, tracked.after, is_copy) = (size, None, true);
+                self.go_on_as_copy(&mut tracked, *original);
+            }
+            tracked.file = Some(file);
+        }
+        self.slots.put(slot, tracked);
+        if is_copy {
+            self.follow_instead((slot, id), truncated);
+        }
+        self.wake(slot);
     }
 
     /// Finds the copies of a file beside it; those that no glob matches are read only as such.

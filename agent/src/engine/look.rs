@@ -63,7 +63,7 @@ impl<P: Producer> Engine<P> {
         self.slots.put(slot, tracked);
         match looked {
             // Its writer went on in the older file until it began this one.
-            Some(Ok(Seen::Bytes)) if before.is_some_and(|before| self.has_grown(before)) => {
+            Some(Ok(Seen::Bytes)) if before.is_some_and(|before| self.has_changed(before)) => {
                 self.read_after(slot, before);
             }
             Some(Ok(Seen::Bytes)) => {
@@ -73,7 +73,13 @@ impl<P: Producer> Engine<P> {
                 }
             }
             // What the truncation took may be in a copy: then that is looked at first.
-            Some(Ok(Seen::Truncated(_))) if self.copy_may_come(slot) => self.wake(slot),
+            Some(Ok(Seen::Truncated(_))) if self.copy_may_come(slot, now) => {
+                // Nor has who waits for it seen its end.
+                if let Some(tracked) = self.slots.get_mut(slot) {
+                    tracked.at_end = false;
+                }
+                self.wake(slot);
+            }
             Some(Ok(Seen::Truncated(stat))) => self.truncated(slot, &stat),
             Some(Ok(Seen::Incomplete)) => {
                 // As long as it is not known whose continuation it is, nobody waits for it.
@@ -115,7 +121,7 @@ impl<P: Producer> Engine<P> {
         }
     }
 
-    fn open(&mut self, slot: usize, now: Now) -> bool {
+    pub(super) fn open(&mut self, slot: usize, now: Now) -> bool {
         let Some(tracked) = self.slots.get(slot) else { return false };
         if tracked.file.is_some() {
             self.slots.used(slot);
@@ -284,7 +290,8 @@ impl<P: Producer> Engine<P> {
     fn truncated(&mut self, slot: usize, stat: &Stat) {
         let copied = self.remember_replaced(slot);
         let path = self.slots.get(slot).map(|t| t.path.clone()).unwrap_or_default();
-        let copy = self.copy_of(slot).or_else(|| self.possible_continuation(&path));
+        let id = self.slots.get(slot).map_or(0, |t| t.id);
+        let copy = self.copy_of(slot).or_else(|| self.possible_continuation(&path, id));
         let Some(old) = self.slots.get_mut(slot) else { return };
         let lost = if copied { 0 } else { old.size.saturating_sub(old.offset) };
         let mut new = Tracked::new(
@@ -325,8 +332,8 @@ impl<P: Producer> Engine<P> {
         }
     }
 
-    /// Whether a file that was read to its end has more by now; then it is looked at again.
-    fn has_grown(&mut self, (slot, id): (usize, u64)) -> bool {
+    /// Whether a file that was read to its end has more by now, or was truncated; then it is looked at again.
+    fn has_changed(&mut self, (slot, id): (usize, u64)) -> bool {
         let Some(tracked) = self.slots.get_mut(slot).filter(|t| t.id == id && !t.content_gone && !t.archived) else {
             return false;
         };
@@ -335,12 +342,13 @@ impl<P: Producer> Engine<P> {
             (None, Some(name)) => Stat::of_path(name).ok().filter(|s| s.ino == tracked.ino).map(|s| s.size),
             (None, None) => None,
         };
-        let grown = size.is_some_and(|size| size > tracked.size);
-        if grown {
+        let open = tracked.file.is_some();
+        let changed = size.is_some_and(|size| size > tracked.size || open && size < tracked.size);
+        if changed {
             tracked.at_end = false;
             self.wake(slot);
         }
-        grown
+        changed
     }
 
     /// Lets a file wait until another one, if there is any, is read to its end.
@@ -381,7 +389,7 @@ impl<P: Producer> Engine<P> {
             } else if tracked.in_flight.is_empty() {
                 // The compressed file that it became goes on from it first.
                 let path = tracked.path.clone();
-                if self.awaits_unpacking(&path) {
+                if self.scan_soon || self.awaits_unpacking(&path, id) {
                     self.timers.set(now.mono + QUIET, slot, id);
                     return;
                 }

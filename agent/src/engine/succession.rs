@@ -57,9 +57,9 @@ impl Succession {
         self.0.get(path)?.iter().find(|m| m.id > id).map(|m| m.key())
     }
 
-    /// Slot and number of the newest file found under a name.
-    pub(super) fn latest(&self, path: &Path) -> Option<(usize, u64)> {
-        self.0.get(path)?.last().map(|m| m.key())
+    /// Slots and numbers of the files found under a name, the newest first.
+    pub(super) fn of(&self, path: &Path) -> impl Iterator<Item = (usize, u64)> + '_ {
+        self.0.get(path).into_iter().flatten().rev().map(|m| m.key())
     }
 }
 
@@ -74,14 +74,13 @@ mod tests {
         assert_eq!(Neighbours::default(), files.insert(path, 10, 0, 1));
         assert_eq!(Neighbours { older: Some((0, 1)), newer: None }, files.insert(path, 30, 1, 2));
         assert_eq!(Neighbours { older: Some((0, 1)), newer: Some((1, 2)) }, files.insert(path, 20, 2, 3));
-        assert_eq!(Some((1, 2)), files.latest(path));
+        assert_eq!([(1, 2), (2, 3), (0, 1)], *files.of(path).collect::<Vec<_>>());
         assert_eq!(Some((2, 3)), files.found_after(path, 1));
         assert_eq!(None, files.found_after(path, 3));
         files.remove(path, 2);
-        assert_eq!(Some((2, 3)), files.latest(path));
         files.remove(path, 3);
         files.remove(path, 1);
-        assert_eq!(None, files.latest(path));
+        assert_eq!(0, files.of(path).count());
         assert!(files.0.is_empty());
     }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod archives;
+mod chains;
 mod chance;
 mod copies;
 mod events;
@@ -111,6 +112,19 @@ impl Rig {
 
     pub(super) fn rename(&self, from: &str, to: &str) {
         fs::rename(self.path(from), self.path(to)).unwrap();
+    }
+
+    /// Waits until new files are younger than those there are.
+    pub(super) fn next_birth(&self) {
+        let birth = |name: &str| {
+            let path = self.dir.path().join(name);
+            fs::write(&path, "").unwrap();
+            let birth = crate::identity::Stat::of_path(&path).unwrap().birth;
+            fs::remove_file(&path).unwrap();
+            birth
+        };
+        let first = birth("one");
+        assert!((0..1_000_000).any(|_| birth("two") > first));
     }
 
     pub(super) fn start(&mut self) {

@@ -3,6 +3,7 @@
 //! was written.
 //!
 //! The soak runs many seeds: `LOGMILL_ROTATION_SEEDS=500 logmill-e2e soak rotations`, from `LOGMILL_ROTATION_FIRST` on.
+//! It goes on after a seed that failed, whose files stay; `steps.txt` among them says what was done when.
 
 mod arrivals;
 mod logrotate;
@@ -31,15 +32,22 @@ pub(super) async fn run(room: &Room) -> Result<String> {
     let first = from_environment("LOGMILL_ROTATION_FIRST", 1)?;
     let count = from_environment("LOGMILL_ROTATION_SEEDS", if room.is_long() { SEEDS } else { 0 })?;
     let (mut lines, mut kills) = (0, 0);
+    let mut failed = Vec::new();
     for seed in first..first + count {
         let dir = room.dir.join(format!("seed-{seed}"));
-        let done = at_random(&dir, seed).await.with_context(|| format!("seed {seed}"))?;
-        (lines, kills) = (lines + done.0, kills + done.1);
-        if room.is_long() {
-            println!("seed {seed}: {} lines, {} kills", done.0, done.1);
+        match at_random(&dir, seed).await {
+            Ok(done) => {
+                (lines, kills) = (lines + done.0, kills + done.1);
+                println!("seed {seed}: {} lines, {} kills", done.0, done.1);
+                std::fs::remove_dir_all(&dir)?;
+            }
+            Err(error) => {
+                println!("seed {seed}: FAILED: {error:#}");
+                failed.push(seed);
+            }
         }
-        std::fs::remove_dir_all(&dir)?;
     }
+    ensure!(failed.is_empty(), "{} of {count} seeds failed: {failed:?}", failed.len());
     Ok(format!("{by_logrotate}; {count} seeds: {lines} lines, {kills} kills"))
 }
 

@@ -60,10 +60,13 @@ pub(super) fn run(dir: &Path, seed: u64, steps: usize, arrivals: &Arrivals) -> R
     let mut rng = Rng::with_seed(seed);
     let mut logs = (0..FILES).map(|number| Log::new(dir, number)).collect::<Result<Vec<_>>>()?;
     let mut dates = 0;
+    let mut record = File::create(dir.with_file_name("steps.txt"))?;
     for step in 0..steps {
         let log = rng.choice(&mut logs).context("no file")?;
+        let begun = clock::epoch_ms();
         let result = log.step(&mut rng, &mut dates, arrivals);
-        result.with_context(|| format!("step {step} on {}", log.path.display()))?;
+        let done = result.with_context(|| format!("step {step} on {}", log.path.display()))?;
+        writeln!(record, "{begun} to {} file {}: {done}, {} lines", clock::epoch_ms(), log.number, log.next)?;
         clock::pause(Duration::from_millis(rng.u64(0..15)));
     }
     Ok(logs.iter().map(|log| log.next).collect())
@@ -80,21 +83,22 @@ impl Log {
         Ok(Self { number, out: open(&path)?, path, next: 0, begin: 0, old: Vec::new() })
     }
 
-    fn step(&mut self, rng: &mut Rng, dates: &mut u64, arrivals: &Arrivals) -> Result<()> {
+    /// What was done.
+    fn step(&mut self, rng: &mut Rng, dates: &mut u64, arrivals: &Arrivals) -> Result<&'static str> {
         let arrived = arrivals.whole_to(self.number);
         let all_arrived = arrived == self.next;
         match rng.u32(0..100) {
             0..55 => {
                 let lines = if rng.u8(0..10) == 0 { rng.u64(1..3000) } else { rng.u64(1..200) };
-                self.write(lines, rng)
+                self.write(lines, rng).map(|()| "written")
             }
-            55..70 => self.rename(rng, dates, arrived),
-            70..75 if all_arrived => self.copy_and_truncate(rng, arrived),
-            75..79 if all_arrived => self.truncate(),
-            79..82 if all_arrived => self.delete(),
-            82..94 if is_compressed(self.number) => self.compress(rng, arrived),
-            94..100 => self.forget_oldest(arrived).map(drop),
-            _ => self.write(1, rng),
+            55..70 => self.rename(rng, dates, arrived).map(|()| "renamed"),
+            70..75 if all_arrived => self.copy_and_truncate(rng, arrived).map(|()| "copied and truncated"),
+            75..79 if all_arrived => self.truncate().map(|()| "truncated"),
+            79..82 if all_arrived => self.delete().map(|()| "deleted"),
+            82..94 if is_compressed(self.number) => self.compress(rng, arrived).map(|()| "compressed"),
+            94..100 => self.forget_oldest(arrived).map(|_| "oldest forgotten"),
+            _ => self.write(1, rng).map(|()| "written"),
         }
     }
 

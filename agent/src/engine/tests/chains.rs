@@ -1,0 +1,242 @@
+//! Several rotations before the agent looks once: copied, truncated, renamed and compressed, in one go.
+
+use super::*;
+
+/// Renames each file from its name to the next.
+fn shift(rig: &Rig, names: &[&str]) {
+    names.windows(2).rev().for_each(|pair| rig.rename(pair[0], pair[1]));
+}
+
+fn copy_and_truncate(rig: &Rig) {
+    rig.next_birth();
+    fs::copy(rig.path("app.log"), rig.path("app.log.1")).unwrap();
+    fs::OpenOptions::new().write(true).open(rig.path("app.log")).unwrap().set_len(0).unwrap();
+}
+
+fn compress(rig: &Rig, from: &str) {
+    let out = fs::File::create(rig.path(&format!("{from}.gz"))).unwrap();
+    let mut encoder = flate2::write::GzEncoder::new(out, flate2::Compression::fast());
+    encoder.write_all(&fs::read(rig.path(from)).unwrap()).unwrap();
+    encoder.finish().unwrap();
+    fs::remove_file(rig.path(from)).unwrap();
+}
+
+/// Until all that waits for a little while is read, but not what waits for a minute.
+fn settle(rig: &mut Rig) {
+    for _ in 0..3 {
+        rig.settle();
+        rig.pass(Duration::from_secs(2));
+    }
+    rig.settle();
+}
+
+/// Nothing comes under another id now or after a restart.
+fn nothing_again(rig: &mut Rig, expected: &[String], case: &str) {
+    assert_eq!(expected, rig.distinct(), "{case}");
+    rig.kill();
+    settle(rig);
+    rig.pass(Duration::from_secs(60));
+    settle(rig);
+    assert_eq!(expected.len(), rig.distinct().len(), "{case}: again after a restart");
+}
+
+#[test]
+fn copied_truncated_and_renamed_before_anybody_looks() {
+    // Killed or not; positions and marks in the checkpoint or not yet.
+    for (killed, written) in [(false, true), (true, true), (true, false)] {
+        for more in [0, 10] {
+            let case = format!("killed: {killed}, written: {written}, {more} lines more");
+            let mut rig = Rig::new();
+            rig.append("app.log", numbered("a", 0..500));
+            rig.steps(8);
+            if written {
+                rig.settle();
+            }
+            assert_eq!(500, rig.messages().len(), "{case}");
+            if killed {
+                rig.kill();
+            }
+            rig.append("app.log", numbered("b", 0..more));
+            copy_and_truncate(&rig);
+            rig.append("app.log", numbered("c", 0..10));
+            shift(&rig, &["app.log", "app.log.1", "app.log.2"]);
+            rig.next_birth();
+            rig.append("app.log", numbered("d", 0..10));
+            settle(&mut rig);
+            let expected = [names("a", 0..500), names("b", 0..more), names("c", 0..10), names("d", 0..10)].concat();
+            nothing_again(&mut rig, &expected, &case);
+        }
+    }
+}
+
+#[test]
+fn copied_truncated_renamed_and_gone_while_down() {
+    for written in [true, false] {
+        let mut rig = Rig::new();
+        rig.append("app.log", numbered("a", 0..500));
+        rig.steps(8);
+        if written {
+            rig.settle();
+        }
+        rig.kill();
+        copy_and_truncate(&rig);
+        shift(&rig, &["app.log", "app.log.1", "app.log.2"]);
+        fs::remove_file(rig.path("app.log.1")).unwrap();
+        rig.next_birth();
+        rig.append("app.log", numbered("b", 0..10));
+        settle(&mut rig);
+        nothing_again(&mut rig, &[names("a", 0..500), names("b", 0..10)].concat(), &format!("written: {written}"));
+    }
+}
+
+#[test]
+fn copied_truncated_renamed_and_compressed_while_down() {
+    for which in ["app.log.1", "app.log.2"] {
+        let mut rig = Rig::new();
+        rig.append("app.log", numbered("a", 0..500));
+        rig.steps(8);
+        rig.kill();
+        copy_and_truncate(&rig);
+        rig.append("app.log", numbered("c", 0..10));
+        shift(&rig, &["app.log", "app.log.1", "app.log.2"]);
+        compress(&rig, which);
+        rig.next_birth();
+        rig.append("app.log", numbered("d", 0..10));
+        settle(&mut rig);
+        let mut expected = [names("a", 0..500), names("c", 0..10), names("d", 0..10)].concat();
+        if which == "app.log.1" {
+            // What came unseen and is compressed may be read later.
+            expected.sort();
+            let mut distinct = rig.distinct();
+            distinct.sort();
+            assert_eq!(expected, distinct);
+            expected = rig.distinct();
+        }
+        nothing_again(&mut rig, &expected, which);
+    }
+}
+
+#[test]
+fn the_successor_of_a_truncated_and_renamed_file_is_no_copy() {
+    for killed in [false, true] {
+        let mut rig = Rig::new();
+        rig.append("app.log", numbered("banner", 0..100));
+        rig.append("app.log", numbered("a", 0..100));
+        rig.settle();
+        if killed {
+            rig.kill();
+        }
+        fs::OpenOptions::new().write(true).open(rig.path("app.log")).unwrap().set_len(0).unwrap();
+        rig.append("app.log", numbered("banner", 0..100));
+        rig.rename("app.log", "app.log.1");
+        rig.next_birth();
+        // It came and was renamed before anybody saw it.
+        rig.append("app.log", numbered("banner", 0..100));
+        shift(&rig, &["app.log", "app.log.1", "app.log.2"]);
+        rig.next_birth();
+        rig.append("app.log", numbered("banner", 0..100));
+        settle(&mut rig);
+        assert_eq!(500, rig.messages().len(), "killed: {killed}");
+    }
+}
+
+#[test]
+fn a_small_successor_of_a_file_that_is_gone_is_no_copy() {
+    for truncated in [false, true] {
+        let mut rig = Rig::new();
+        rig.append("app.log", numbered("a", 0..500));
+        rig.steps(8);
+        rig.kill();
+        if truncated {
+            fs::OpenOptions::new().write(true).open(rig.path("app.log")).unwrap().set_len(0).unwrap();
+            rig.rename("app.log", "app.log.2");
+        } else {
+            fs::remove_file(rig.path("app.log")).unwrap();
+        }
+        rig.next_birth();
+        // Shorter than what is known of the other's beginning.
+        rig.append("app.log.1", numbered("b", 0..3));
+        rig.next_birth();
+        rig.append("app.log", numbered("c", 0..10));
+        settle(&mut rig);
+        assert_eq!([names("a", 0..500), names("b", 0..3), names("c", 0..10)].concat(), rig.distinct());
+        let records = rig.records();
+        let b: Vec<_> = records.iter().filter(|r| r["message"].as_str().unwrap().starts_with("b-")).collect();
+        assert!(b.iter().all(|r| r["@timestamp"] != records[0]["@timestamp"]), "read when the other was");
+        rig.append("app.log.1", numbered("b", 3..300));
+        settle(&mut rig);
+        let expected = [names("a", 0..500), names("b", 0..3), names("c", 0..10), names("b", 3..300)].concat();
+        nothing_again(&mut rig, &expected, &format!("truncated: {truncated}"));
+    }
+}
+
+#[test]
+fn a_copy_under_the_name_of_a_file_that_was_renamed_unseen_is_a_copy() {
+    let mut rig = Rig::new();
+    rig.append("first.log", "first\n");
+    rig.settle();
+    // It came, was renamed before anybody saw it, and is gone again.
+    rig.append("app.log", numbered("p", 0..5));
+    rig.rename("app.log", "app.log.1");
+    rig.settle();
+    fs::remove_file(rig.path("app.log.1")).unwrap();
+    rig.append("app.log", numbered("a", 0..500));
+    rig.steps(8);
+    copy_and_truncate(&rig);
+    rig.append("app.log", numbered("c", 0..10));
+    rig.append("new.log", "new\n");
+    settle(&mut rig);
+    let mut expected =
+        [vec!["first".into(), "new".into()], names("p", 0..5), names("a", 0..500), names("c", 0..10)].concat();
+    expected.sort();
+    let mut distinct = rig.distinct();
+    distinct.sort();
+    assert_eq!(expected, distinct);
+}
+
+#[test]
+fn a_compressed_file_that_is_renamed_between_scan_and_look_goes_on_from_one_that_is_gone() {
+    let mut rig = Rig::new();
+    rig.append("app.log", numbered("a", 0..500));
+    rig.steps(8);
+    rig.kill();
+    rig.rename("app.log", "app.log.1");
+    compress(&rig, "app.log.1");
+    rig.append("app.log", numbered("b", 0..10));
+    rig.start();
+    // No event of it is seen before the look.
+    rig.engine.as_mut().unwrap().watcher = Watcher::new().unwrap();
+    rig.rename("app.log.1.gz", "app.log.2.gz");
+    settle(&mut rig);
+    let mut expected = [names("a", 0..500), names("b", 0..10)].concat();
+    expected.sort();
+    let mut distinct = rig.distinct();
+    distinct.sort();
+    assert_eq!(expected, distinct);
+}
+
+#[test]
+fn who_waits_for_a_compressed_file_is_not_what_that_one_waits_for() {
+    // Killed once more before it was known whose continuation it is, or not.
+    for killed_again in [false, true] {
+        let mut rig = Rig::new();
+        rig.append("app.log", numbered("p", 0..500));
+        rig.settle();
+        rig.rename("app.log", "app.log.2");
+        rig.next_birth();
+        rig.append("app.log", numbered("a", 0..500));
+        rig.settle();
+        rig.kill();
+        fs::remove_file(rig.path("app.log.2")).unwrap();
+        copy_and_truncate(&rig);
+        rig.append("app.log", numbered("c", 0..10));
+        compress(&rig, "app.log.1");
+        if killed_again {
+            rig.start();
+            rig.kill();
+        }
+        settle(&mut rig);
+        let expected = [names("p", 0..500), names("a", 0..500), names("c", 0..10)].concat();
+        assert_eq!(expected, rig.distinct(), "killed again: {killed_again}");
+    }
+}
