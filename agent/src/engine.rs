@@ -14,6 +14,7 @@ mod read;
 mod refusal;
 mod relimit;
 mod reports;
+mod restore;
 mod slots;
 mod status;
 mod succession;

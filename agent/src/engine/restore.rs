@@ -1,0 +1,116 @@
+//! What the checkpoint knows at the start: its files are taken over, and those that are nowhere are forgotten.
+
+use std::{collections::BTreeMap, path::Path};
+
+use super::Engine;
+use crate::{
+    checkpoint::{Entry, FileState},
+    identity::Stat,
+    ledger::Reason,
+    produce::Producer,
+    tracked::Tracked,
+};
+
+impl<P: Producer> Engine<P> {
+    /// Takes over the files of the checkpoint, under no name yet.
+    pub(super) fn restore(&mut self) {
+        let mut latest: BTreeMap<(u64, i64), FileState> = BTreeMap::new();
+        let files: Vec<FileState> = self.log.state().files.values().cloned().collect();
+        for state in files {
+            let key = (state.entry.ino, state.entry.birth);
+            if let Some(other) = latest.remove(&key) {
+                let (older, newer) =
+                    if other.entry.truncations < state.entry.truncations { (other, state) } else { (state, other) };
+                self.lost_unacknowledged(&older);
+                latest.insert(key, newer);
+            } else {
+                latest.insert(key, state);
+            }
+        }
+        let mut copies = Vec::new();
+        for state in latest.into_values() {
+            let entry = &state.entry;
+            let by_name = self.inputs.iter().position(|i| i.config.name == entry.input);
+            // Of an input that is no longer configured: kept in the checkpoint, in case it comes back.
+            let Some(input) = by_name.or_else(|| self.input_of(&entry.path)) else { continue };
+            let stat = Stat {
+                dev: entry.dev,
+                ino: entry.ino,
+                birth: entry.birth,
+                size: 0,
+                modified: 0,
+                changed: 0,
+                links: 1,
+                kind: rustix::fs::FileType::RegularFile,
+            };
+            let mut tracked = self.new_tracked(entry.id, input, &stat, entry.path.clone());
+            tracked.restore(&state);
+            // A copy is not one of the files that followed each other under its original's name.
+            let is_copy = tracked.is_copy(&self.around.host_id);
+            match self.slots.insert(tracked) {
+                Some(_) if is_copy && state.done => {}
+                Some(slot) if is_copy => copies.push((entry.id, slot)),
+                Some(slot) => self.queue_by_birth(slot),
+                None => {}
+            }
+        }
+        copies.sort_unstable();
+        for (id, slot) in copies {
+            self.queue_copy(slot, id);
+        }
+    }
+
+    /// Lets a copy be read after what its original followed, and before what was found under the name since.
+    fn queue_copy(&mut self, slot: usize, id: u64) {
+        let Some(path) = self.slots.get(slot).map(|t| t.path.clone()) else { return };
+        let Some((next, _)) = self.succession.found_after(&path, id) else { return };
+        let before = self.slots.get(next).and_then(|t| t.after);
+        self.read_after(slot, before);
+        self.read_after(next, Some((slot, id)));
+    }
+
+    /// What was in flight of a generation that was truncated away cannot be read again.
+    fn lost_unacknowledged(&mut self, state: &FileState) {
+        let lost = state.extents.last().map_or(0, |e| e.end.saturating_sub(state.position));
+        if lost > 0 {
+            let lines = (lost / 200).max(1);
+            self.ledger.dropped[Reason::Truncated as usize] += lines;
+            self.ledger.bytes_lost += lost;
+            self.lines_read += lines;
+        }
+        self.pending.push(Entry::Gone(state.entry.id));
+    }
+
+    /// Files that no scan found, although their directory is there.
+    pub(super) fn missing(&self) -> impl Iterator<Item = (usize, &Tracked)> {
+        let gone = |t: &Tracked| t.name.is_none() && t.file.is_none() && t.path.parent().is_some_and(Path::is_dir);
+        self.slots.iter().filter(move |(_, t)| gone(t))
+    }
+
+    /// After the first scans: what the checkpoint knows and is nowhere, is gone. What a compressed file may go on from is
+    /// kept until that is known.
+    pub(super) fn forget_missing(&mut self) {
+        let missing: Vec<(usize, u64)> = self.missing().map(|(slot, t)| (slot, t.id)).collect();
+        self.awaited = missing;
+        self.forget_unawaited();
+    }
+
+    pub(super) fn forget_unawaited(&mut self) {
+        // What was renamed while it was looked for may be any of them, or what one of them goes on in.
+        if self.scan_soon {
+            return;
+        }
+        for (slot, id) in std::mem::take(&mut self.awaited) {
+            let Some(tracked) = self.slots.get(slot).filter(|t| t.id == id && t.name.is_none()) else { continue };
+            let (path, unread) = (tracked.path.clone(), tracked.extents_end().saturating_sub(tracked.position));
+            if !tracked.done && (self.awaits_unpacking(&path, id) || self.awaits_copy(&path)) {
+                self.awaited.push((slot, id));
+                continue;
+            }
+            if unread > 0 && self.copy_of(slot).is_none() {
+                tracing::warn!(path = %path.display(), unread_bytes = unread, "file is gone before all of it was acknowledged");
+            }
+            self.forget(slot);
+        }
+    }
+}
