@@ -60,8 +60,8 @@ impl Shared {
             return 0;
         }
         let syncs = tickets.iter().map(Ticket::syncs).sum();
-        let method = costs.choose(syncs, self.options.group_commit, self.file_system.is_some());
         let start = self.options.clock.elapsed();
+        let method = costs.choose(syncs, self.options.group_commit, self.file_system.is_some(), start);
         fenced |= match (method, &self.file_system) {
             (Method::Syncfs, Some(file_system)) => match file_system.syncfs("commit syncfs") {
                 Ok(()) => {
@@ -75,8 +75,9 @@ impl Shared {
             },
             _ => self.sync_one_by_one(&tickets),
         };
-        let took = self.options.clock.elapsed().saturating_sub(start);
-        costs.measured(method, syncs, took);
+        let now = self.options.clock.elapsed();
+        let took = now.saturating_sub(start);
+        costs.measured(method, syncs, took, now);
         self.stats.commit(tickets.len(), method == Method::Syncfs, took);
         if fenced {
             self.record_fences();
