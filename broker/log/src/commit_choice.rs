@@ -13,9 +13,11 @@ const SYNCFS: f64 = 2.0;
 const SYNCFS_PER_FILE: f64 = 0.15;
 /// Weight of the newest measurement.
 const NEWEST: f64 = 0.2;
-/// A syncfs that took longer than the files one by one is not tried again before so many times its own time has passed.
-const REST: u32 = 50;
+/// A syncfs that took longer than the files one by one on any disk that is well is not tried again before so many times its own
+/// time has passed.
+const REST: u32 = 10;
 const LONGEST_REST: Duration = Duration::from_secs(3600);
+const FDATASYNC_AT_MOST_US: f64 = 2000.0;
 
 /// What syncs have cost lately.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -66,7 +68,7 @@ impl Costs {
             Method::Syncfs => {
                 let factor = us * self.syncfs_factor / self.syncfs_us(syncs);
                 self.syncfs_factor += (factor.clamp(0.05, 50.0) - self.syncfs_factor) * NEWEST;
-                if us > self.fdatasync * syncs as f64 {
+                if us > self.fdatasync.max(FDATASYNC_AT_MOST_US) * syncs as f64 {
                     self.rests_until = now + took.saturating_mul(REST).min(LONGEST_REST);
                 }
             }
@@ -111,7 +113,7 @@ mod tests {
         for _ in 0..20 {
             costs.measured(Method::Syncfs, 10, Duration::from_millis(100), NOW);
         }
-        let rested = NOW + Duration::from_secs(6);
+        let rested = NOW + Duration::from_secs(2);
         assert_eq!(costs.choose(10, GroupCommit::Auto, true, rested), Method::Fdatasync);
         let tried = (0..2000).any(|_| costs.choose(10, GroupCommit::Auto, true, rested) == Method::Syncfs);
         assert!(tried);
@@ -121,9 +123,9 @@ mod tests {
     fn one_that_takes_a_minute_is_not_tried_again_for_long() {
         let mut costs = Costs::default();
         costs.measured(Method::Syncfs, 1000, Duration::from_secs(60), NOW);
-        let soon = NOW + Duration::from_secs(2900);
+        let soon = NOW + Duration::from_secs(590);
         assert!((0..2000).all(|_| costs.choose(1000, GroupCommit::Auto, true, soon) == Method::Fdatasync));
-        let later = NOW + Duration::from_secs(3001);
+        let later = NOW + Duration::from_secs(601);
         assert_eq!(costs.choose(1000, GroupCommit::Auto, true, later), Method::Syncfs);
     }
 }
