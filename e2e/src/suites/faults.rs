@@ -38,7 +38,8 @@ pub(super) async fn run(room: &Room) -> Result<String> {
     Ok(told.join("; "))
 }
 
-async fn on_the_embedded_index(room: &Room) -> Result<String> {
+/// Its address, and what starts it there.
+fn embedded_index(room: &Room) -> Result<(String, impl Fn() -> Result<Process>)> {
     let (port, metrics) = (ports::free()?, ports::free()?);
     let yaml = room.dir.join("index.yaml");
     let text = format!(
@@ -46,12 +47,17 @@ async fn on_the_embedded_index(room: &Room) -> Result<String> {
         room.dir.join("index").display()
     );
     std::fs::write(&yaml, text)?;
-    let start = || {
+    let start = move || {
         let arguments = ["--config", &yaml.to_string_lossy()];
         Process::spawn("index", &binary("logmill-index")?, &arguments, &room.dir, &room.dir.join("index.out"))
     };
+    Ok((format!("http://127.0.0.1:{port}"), start))
+}
+
+async fn on_the_embedded_index(room: &Room) -> Result<String> {
+    let (url, start) = embedded_index(room)?;
     let mut index = start()?;
-    let mut stage = Stage::new(room, "embedded", &format!("http://127.0.0.1:{port}")).await?;
+    let mut stage = Stage::new(room, "embedded", &url).await?;
     let documents = Documents { from: 0, to: 8_000, day: 21 };
     stage.make_index(21).await?;
     stage.proxy.set(Weather::Storm);

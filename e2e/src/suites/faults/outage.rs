@@ -6,13 +6,10 @@ use anyhow::{Result, ensure};
 
 use super::{
     super::Room,
+    embedded_index,
     stage::{Documents, Stage},
 };
-use crate::{
-    clock, ports,
-    process::{Process, binary},
-    proxy::Weather,
-};
+use crate::{clock, proxy::Weather};
 
 const OUTAGE: Duration = Duration::from_secs(600);
 /// Documents at a time, with a pause between.
@@ -21,17 +18,9 @@ const STEP: u64 = 4_000;
 const MOST_KIB: u64 = 128 << 10;
 
 pub(super) async fn run(room: &Room) -> Result<String> {
-    let (port, metrics) = (ports::free()?, ports::free()?);
-    let yaml = room.dir.join("index.yaml");
-    let text = format!(
-        "listen: \"127.0.0.1:{port}\"\ndata_dir: {}\nmetrics: \"127.0.0.1:{metrics}\"\n",
-        room.dir.join("index").display()
-    );
-    std::fs::write(&yaml, text)?;
-    let arguments = ["--config", &yaml.to_string_lossy()];
-    let _index =
-        Process::spawn("index", &binary("logmill-index")?, &arguments, &room.dir, &room.dir.join("index.out"))?;
-    let mut stage = Stage::new(room, "outage", &format!("http://127.0.0.1:{port}")).await?;
+    let (url, start_index) = embedded_index(room)?;
+    let _index = start_index()?;
+    let mut stage = Stage::new(room, "outage", &url).await?;
     stage.make_index(21).await?;
     stage.start(0).await?;
     stage.produce(Documents { from: 0, to: STEP, day: 21 }).await?;
