@@ -27,7 +27,7 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "logmill-bench", version, about = "Measures the pipeline and writes docs/benchmarks.md")]
 struct Cli {
-    /// `all`, `start`, `pipeline`, `up`, `broker`, `agent`, `sinks` or `index`; the last four beside their peers.
+    /// `all`, `start`, `pipeline`, `up`, `broker`, `agent`, `sinks`, `elasticsearch` or `index`; the last five beside their peers.
     #[arg(default_value = "all")]
     area: String,
     /// Lines of the file → broker workloads, in thousands.
@@ -73,7 +73,7 @@ fn build() -> Result<()> {
 }
 
 async fn run(cli: &Cli) -> Result<()> {
-    const AREAS: [&str; 8] = ["all", "start", "pipeline", "up", "broker", "agent", "sinks", "index"];
+    const AREAS: [&str; 9] = ["all", "start", "pipeline", "up", "broker", "agent", "sinks", "elasticsearch", "index"];
     let wants = |area: &str| cli.area == "all" || cli.area == area;
     ensure!(AREAS.contains(&cli.area.as_str()), "unknown area {}", cli.area);
     build()?;
@@ -97,7 +97,10 @@ async fn run(cli: &Cli) -> Result<()> {
         agent::run(&mut report, cli.kilolines * 1000, cli.rounds).await?;
     }
     if wants("sinks") {
-        sinks::run(&mut report, cli.kilolines * 500, cli.rounds).await?;
+        sinks::null_endpoint(&mut report, cli.kilolines * 500, cli.rounds).await?;
+    }
+    if wants("elasticsearch") {
+        sinks::real_node(&mut report, cli.kilolines * 500, cli.rounds).await?;
     }
     if wants("index") {
         index::run(&mut report, cli.kilolines * 150).await?;
