@@ -193,9 +193,13 @@ impl BatchBuilder {
 
     /// The batch filled so far; starts an empty one that expects as much again.
     pub(crate) fn finish(&mut self) -> Batch {
-        let body = std::mem::take(&mut self.body);
-        let items = std::mem::take(&mut self.items);
-        let side = std::mem::take(&mut self.side);
+        // The next is as large by and large: growing to it would copy it over and over.
+        let body = BytesMut::with_capacity(self.body.len());
+        let body = std::mem::replace(&mut self.body, body);
+        let items = Vec::with_capacity(self.items.len());
+        let items = std::mem::replace(&mut self.items, items);
+        let side = Vec::with_capacity(self.side.len());
+        let side = std::mem::replace(&mut self.side, side);
         Batch { body: body.freeze(), items, side }
     }
 }

@@ -194,7 +194,7 @@ impl<C: Connector> Dispatcher<C> {
                 Some(buried) = self.burials.join_next(), if !self.burials.is_empty() => match buried {
                     Ok((item, class)) => {
                         self.shared.burials.count(class);
-                        self.finish([(item, Finish::DeadLettered)]);
+                        self.finish([(&item, Finish::DeadLettered)].into_iter());
                     }
                     Err(e) => tracing::error!(sink = %self.shared.sink, "writing a dead letter failed: {e}"),
                 },
@@ -292,9 +292,7 @@ impl<C: Connector> Dispatcher<C> {
         if owned.iter().all(|owned| *owned) {
             return Some(batch);
         }
-        let lost: Vec<_> =
-            batch.items.iter().zip(&owned).filter(|(_, owned)| !**owned).map(|(i, _)| i.clone()).collect();
-        self.let_go(&lost);
+        self.let_go(batch.items.iter().zip(&owned).filter(|(_, owned)| !**owned).map(|(item, _)| item));
         let rest = batch.subset(|at| owned.get(at).copied().unwrap_or(false));
         (!rest.is_empty()).then_some(rest)
     }
@@ -305,7 +303,7 @@ impl<C: Connector> Dispatcher<C> {
             Outcomes::All(Outcome::Done { duplicate }) => {
                 self.opened();
                 let how = if duplicate { Finish::Duplicate } else { Finish::Indexed };
-                self.finish(batch.items.into_iter().map(|item| (item, how)));
+                self.finish(batch.items.iter().map(|item| (item, how)));
             }
             Outcomes::All(Outcome::Retry { reason }) => {
                 self.closed(retry_after);
@@ -347,7 +345,7 @@ impl<C: Connector> Dispatcher<C> {
             };
             match outcome {
                 Outcome::Done { duplicate } => {
-                    finished.push((item.clone(), if duplicate { Finish::Duplicate } else { Finish::Indexed }));
+                    finished.push((item, if duplicate { Finish::Duplicate } else { Finish::Indexed }));
                 }
                 Outcome::Retry { reason } => {
                     mark(&mut retried);
@@ -383,7 +381,7 @@ impl<C: Connector> Dispatcher<C> {
             self.count_retries(&retry);
             self.later.push((Instant::now() + wait, retry));
         }
-        self.finish(finished);
+        self.finish(finished.iter().copied());
     }
 
     fn opened(&mut self) {
@@ -435,7 +433,7 @@ impl<C: Connector> Dispatcher<C> {
 
     fn bury(&mut self, batch: &Batch, item: &Item, class: Class, reason: String) {
         let Some((topic, partition)) = self.shared.partitions.origin(item.assignment) else {
-            self.let_go(std::slice::from_ref(item));
+            self.let_go(std::iter::once(item));
             return;
         };
         self.shared.alarms.note(&format!("dead letter ({}): {reason}", class.name()));
@@ -456,20 +454,19 @@ impl<C: Connector> Dispatcher<C> {
         });
     }
 
-    fn finish(&mut self, finished: impl IntoIterator<Item = (Item, Finish)>) {
-        let finished: Vec<_> = finished.into_iter().collect();
-        self.shared.partitions.finish(finished.iter().map(|(item, how)| (item.assignment, item.offset, *how)));
-        let items: Vec<_> = finished.into_iter().map(|(item, _)| item).collect();
-        self.let_go(&items);
+    fn finish<'i>(&mut self, finished: impl Iterator<Item = (&'i Item, Finish)> + Clone) {
+        self.shared.partitions.finish(finished.clone().map(|(item, how)| (item.assignment, item.offset, how)));
+        self.let_go(finished.map(|(item, _)| item));
     }
 
     /// Gives back what the records held, and lets those go that waited for them.
-    fn let_go(&mut self, items: &[Item]) {
-        let mut released = Vec::new();
+    fn let_go<'i>(&mut self, items: impl Iterator<Item = &'i Item>) {
+        let (mut released, mut cost) = (Vec::new(), 0);
         for item in items {
             released.extend(self.holding.release(item.identity));
+            cost += item.cost;
         }
-        self.shared.budget.give(items.iter().map(|i| i.cost).sum());
+        self.shared.budget.give(cost);
         if !released.is_empty() {
             self.ready.push_back(Batch::joined(&released));
         }

@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use logmill_config::sinks::Id;
+use rdkafka::{Message, message::BorrowedMessage};
 
 use crate::{document::Fields, event_time::Hour};
 
@@ -19,7 +20,18 @@ pub(crate) struct Record<'a> {
     pub(crate) value: Option<&'a [u8]>,
 }
 
-impl Record<'_> {
+impl<'a> Record<'a> {
+    pub(crate) fn of(message: &'a BorrowedMessage<'_>) -> Self {
+        Self {
+            topic: message.topic(),
+            partition: message.partition(),
+            offset: message.offset(),
+            timestamp: message.timestamp().to_millis().unwrap_or(-1),
+            key: message.key(),
+            value: message.payload(),
+        }
+    }
+
     /// Equal for the same record of the same topic, whatever assignment read it.
     pub(crate) fn identity(&self) -> u128 {
         hash((self.topic, self.partition)) << 64 | u128::from(self.offset.unsigned_abs())

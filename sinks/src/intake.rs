@@ -1,10 +1,7 @@
 //! From a Kafka record to an item of a batch: who it is meant for, decoding, and the head its destination wants.
 
 use logmill_config::sinks::{Condition, Decode, Tombstones};
-use rdkafka::{
-    Message,
-    message::{BorrowedMessage, Timestamp},
-};
+use rdkafka::message::BorrowedMessage;
 
 use crate::{
     batch::{BatchBuilder, Origin, SideWriter},
@@ -106,28 +103,17 @@ impl Preparer {
         Self { enricher, ..self }
     }
 
-    /// Takes in a polled message.
+    /// Takes in a polled message, which `record` is of.
     pub(crate) fn message(
         &mut self,
         message: &BorrowedMessage<'_>,
+        record: Record<'_>,
         assignment: u32,
         into: &mut BatchBuilder,
     ) -> Intake {
         self.headers.clear();
         let mut headers = std::mem::take(&mut self.headers);
         native::headers(message, |name, value| headers.add(name, value));
-        let timestamp = match message.timestamp() {
-            Timestamp::CreateTime(millis) | Timestamp::LogAppendTime(millis) => millis,
-            Timestamp::NotAvailable => -1,
-        };
-        let record = Record {
-            topic: message.topic(),
-            partition: message.partition(),
-            offset: message.offset(),
-            timestamp,
-            key: message.key(),
-            value: message.payload(),
-        };
         let intake = self.record(record, &headers, assignment, into);
         self.headers = headers;
         intake

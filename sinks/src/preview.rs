@@ -8,6 +8,7 @@ use crate::{
     batch::BatchBuilder,
     destination,
     error::SinksError,
+    event::Record,
     intake::{Intake, Preparer},
     metrics::Metrics,
     processors::Processors,
@@ -42,7 +43,7 @@ impl Preview {
 
     pub fn look(&mut self, message: &BorrowedMessage<'_>) -> Seen {
         let mut builder = BatchBuilder::default();
-        match self.preparer.message(message, 0, &mut builder) {
+        match self.preparer.message(message, Record::of(message), 0, &mut builder) {
             Intake::Filtered => Seen::Filtered,
             Intake::Rejected(rejected) => Seen::Rejected { class: rejected.class.name(), reason: rejected.reason },
             Intake::Document(_) => {

@@ -9,7 +9,7 @@ mod rebalance;
 mod stop;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -17,7 +17,7 @@ use std::{
 use logmill_config::sinks::{Bulk, Sink};
 use logmill_daemon::Pulse;
 use rdkafka::{
-    Message, TopicPartitionList,
+    TopicPartitionList,
     consumer::Consumer as _,
     error::{KafkaError, RDKafkaErrorCode},
     message::BorrowedMessage,
@@ -34,6 +34,7 @@ use crate::{
     clock,
     consumer::Consumer,
     dispatch::{Rejected, Shared, Work},
+    event::Record,
     intake::{Intake, Preparer},
     ledger::Finish,
     native,
@@ -76,7 +77,7 @@ pub(crate) struct Reader {
     pulse: Pulse,
     shutdown_timeout: Duration,
 
-    assignments: HashMap<String, BTreeMap<i32, u32>>,
+    assignments: BTreeMap<String, BTreeMap<i32, u32>>,
     builder: BatchBuilder,
     rejected: Vec<Rejected>,
     /// When the oldest record of the open batch came.
@@ -115,7 +116,7 @@ impl Reader {
             stop: parts.stop,
             pulse: parts.pulse,
             shutdown_timeout: parts.shutdown_timeout,
-            assignments: HashMap::new(),
+            assignments: BTreeMap::new(),
             builder: BatchBuilder::default(),
             rejected: Vec::new(),
             opened: None,
@@ -334,14 +335,14 @@ fn take(
     consumer: &Consumer,
     preparer: &mut Preparer,
     shared: &Shared,
-    assignments: &mut HashMap<String, BTreeMap<i32, u32>>,
+    assignments: &mut BTreeMap<String, BTreeMap<i32, u32>>,
     builder: &mut BatchBuilder,
     message: &BorrowedMessage<'_>,
 ) -> Option<Intake> {
-    let (topic, partition, offset) = (message.topic(), message.partition(), message.offset());
+    let record = Record::of(message);
+    let Record { topic, partition, offset, timestamp, .. } = record;
     let number = assignments.get_mut(topic)?.get_mut(&partition)?;
     let client = consumer.client();
-    let timestamp = message.timestamp().to_millis().unwrap_or(-1);
     let log_start = || native::known_watermarks(client, client.native_ptr(), topic, partition).0;
     match shared.partitions.take(*number, offset, timestamp, log_start) {
         Taken::Yes { expired: 0 } => {}
@@ -357,7 +358,7 @@ fn take(
             }
         }
     }
-    let intake = preparer.message(message, *number, builder);
+    let intake = preparer.message(message, record, *number, builder);
     if matches!(intake, Intake::Filtered) {
         shared.partitions.finish(std::iter::once((*number, offset, Finish::Filtered)));
     }

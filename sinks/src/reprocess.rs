@@ -23,6 +23,7 @@ use crate::{
     dispatch::{Rejected, Shared, Work},
     elastic,
     error::SinksError,
+    event::Record,
     intake::{Intake, Preparer},
     ledger::{Finish, Ledger, OUTCOMES},
     metrics::Metrics,
@@ -196,7 +197,7 @@ impl Reader {
                 continue;
             }
             read += 1;
-            let intake = self.preparer.message(&message, number, &mut builder);
+            let intake = self.preparer.message(&message, Record::of(&message), number, &mut builder);
             drop(message);
             if builder.is_empty() && rejected.is_empty() {
                 opened = clock::now();

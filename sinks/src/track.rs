@@ -74,7 +74,7 @@ impl Tracker {
 
     /// A record ends. An offset that is not outstanding changes nothing.
     pub(crate) fn finish(&mut self, offset: i64, how: Finish) {
-        let Ok(at) = self.outstanding.binary_search_by_key(&offset, |o| o.offset) else { return };
+        let Some(at) = self.place(offset) else { return };
         if let Some(record) = self.outstanding.get_mut(at)
             && record.finish.is_none()
         {
@@ -85,6 +85,16 @@ impl Tracker {
             self.outstanding.pop_front();
             self.position = Some(offset.saturating_add(1));
             self.ledger.finish(how);
+        }
+    }
+
+    /// Where an outstanding offset stands: without gaps as far behind the first as its offset is.
+    fn place(&self, offset: i64) -> Option<usize> {
+        let first = self.outstanding.front()?.offset;
+        let at = usize::try_from(offset.checked_sub(first)?).ok()?;
+        match self.outstanding.get(at) {
+            Some(there) if there.offset == offset => Some(at),
+            _ => self.outstanding.binary_search_by_key(&offset, |o| o.offset).ok(),
         }
     }
 

@@ -197,11 +197,16 @@ fn an_answer_that_is_broken_or_counts_otherwise_says_nothing() {
         let found = response::outcomes(Version::None, broken.as_bytes(), 2);
         assert!(matches!(found, Outcomes::All(Outcome::Retry { .. })), "{broken}: {found:?}");
     }
-    let whole = format!(r#"{{"took":1,"errors":false,"items":[{one},{one}]}}"#);
-    assert_eq!(
-        response::outcomes(Version::None, whole.as_bytes(), 2),
-        Outcomes::All(Outcome::Done { duplicate: false })
-    );
+    let other = r#"{"index":{"_id":"x","status":200}}"#;
+    for whole in [
+        format!(r#"{{"took":1,"errors":false,"items":[{one},{one}]}}"#),
+        format!(r#"{{"errors":false,"items":[{one},{one}]}}"#),
+        format!(r#"{{"errors":false,"items":[{one},{other}]}}"#),
+        format!(r#"{{"errors":false, "items":[{one}, {one}] }}"#),
+    ] {
+        let found = response::outcomes(Version::None, whole.as_bytes(), 2);
+        assert_eq!(found, Outcomes::All(Outcome::Done { duplicate: false }), "{whole}");
+    }
     let hidden = format!(r#"{{"errors":false,"items":[{one},{{"create":{{"status":429}}}}]}}"#);
     assert!(
         matches!(response::outcomes(Version::None, hidden.as_bytes(), 2), Outcomes::Each(_)),
