@@ -14,6 +14,7 @@
 //! Locks are taken in this order: `DataDir::changing`, `Shared::cleaning`, `Log::maintenance`, `Shared::committing`, `Log::state`, `Log::segments`, a segment's
 //! parts; `Shared::queue`, `Log::boundaries` and `Shared::space` are leaves. `Shared::stored` and `Shared::logs` are never held while a log's state is taken.
 
+mod aborted_index;
 mod api;
 mod batch_scan;
 mod checkpoint_file;
@@ -40,8 +41,8 @@ mod stats;
 mod tests;
 
 pub use api::{
-    AbortedTransaction, ActiveProducer, AppendAs, Appended, CleanerSnapshot, DiskSpace, LogListener, Origin,
-    PartitionDir, ReadLimit, ReadSlice, StatsSnapshot, TimestampOffset, TopicId,
+    AbortedTransaction, ActiveProducer, AppendAs, Appended, CleanerSnapshot, DiskSpace, LogListener,
+    Origin, PartitionDir, ReadLimit, ReadSlice, StatsSnapshot, TimestampOffset, TopicId,
 };
 pub use clock::{Clock, SystemClock};
 pub use config::{LogConfig, TimestampType};

@@ -6,20 +6,18 @@ use super::{
     pace::{Closing, Pace},
     retain::{Counts, LARGEST_DECOMPRESSED, Rules},
     rewrite::{Cleaned, rewrite},
-    transactions::{AbortedTransaction, Marker, Transactions, decode},
+    transactions::Transactions,
 };
 use crate::{
     Clock, Log, LogConfig,
+    aborted_index::{self, AbortedTransaction, Marker},
     batch_scan::{BatchReader, damaged},
     log::compaction::{Sealed, Swapped},
     names,
 };
-use logmill_disk::{Disk, read_file};
+use logmill_disk::Disk;
 use logmill_protocol::records::Batch;
 use std::{io, path::Path};
-
-/// Larger lists of aborted transactions are not believed.
-const LARGEST_TXN_INDEX: u64 = 64 << 20;
 
 /// Why a log was not compacted to the end.
 #[derive(Debug, thiserror::Error)]
@@ -143,14 +141,7 @@ impl Pass<'_> {
     fn aborted(&self, segments: &[Sealed]) -> io::Result<Vec<AbortedTransaction>> {
         let mut all = Vec::new();
         for sealed in segments {
-            let path = names::segment_file(self.dir, sealed.facts.base_offset, names::TXN_INDEX);
-            match read_file(self.disk, &path, LARGEST_TXN_INDEX) {
-                Ok(bytes) => all.extend(decode(&bytes).map_err(|reason| {
-                    io::Error::new(io::ErrorKind::InvalidData, format!("{}: {reason}", path.display()))
-                })?),
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                Err(e) => return Err(e),
-            }
+            all.extend(aborted_index::read(self.disk, self.dir, sealed.facts.base_offset)?);
         }
         Ok(all)
     }

@@ -1,10 +1,7 @@
 //! What stays of a batch: the decision, by Kafka's rules, on one batch at a time.
 
-use super::{
-    key_map::KeyMap,
-    transactions::{Marker, Transactions},
-};
-use crate::producers::LastBatch;
+use super::{key_map::KeyMap, transactions::Transactions};
+use crate::{aborted_index::Marker, producers::LastBatch};
 use logmill_protocol::records::{Batch, BatchError, Record};
 use std::collections::HashMap;
 

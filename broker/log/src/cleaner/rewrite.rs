@@ -4,9 +4,10 @@ use super::{
     pace::Interrupted,
     pass::{CleanError, Pass},
     retain::{Counts, Kept, Rules},
-    transactions::{AbortedTransaction, Transactions},
+    transactions::Transactions,
 };
 use crate::{
+    aborted_index,
     batch_scan::{BatchReader, Found, damaged},
     names,
     segment::{Indexes, Segment},
@@ -111,16 +112,10 @@ pub(crate) fn rewrite(
     write(disk, dir, base_offset, names::TIME_INDEX, &times)?;
     let aborted = transactions.take_kept();
     if !aborted.is_empty() {
-        write(disk, dir, base_offset, names::TXN_INDEX, &encode(&aborted))?;
+        write(disk, dir, base_offset, names::TXN_INDEX, &aborted_index::encode(&aborted))?;
     }
     pass.bytes_written += bytes;
     Ok(Cleaned { base_offset, bytes, changed })
-}
-
-fn encode(aborted: &[AbortedTransaction]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    aborted.iter().for_each(|one| one.encode(&mut bytes));
-    bytes
 }
 
 fn write(disk: &dyn Disk, dir: &Path, base_offset: i64, extension: &str, bytes: &[u8]) -> io::Result<()> {

@@ -1,11 +1,11 @@
 //! What lies beside segments: aborted transactions, producers, epochs, checkpoints, the topic's id.
 
 use super::{Entry, Field, Visit};
-use crate::{checkpoint_file, cleaner::transactions as aborted, names, producer_snapshot};
+use crate::{aborted_index, checkpoint_file, names, producer_snapshot};
 use std::io;
 
 pub(super) fn transactions(bytes: &[u8], visit: &mut Visit<'_>) -> io::Result<()> {
-    let entries = match aborted::decode(bytes) {
+    let entries = match aborted_index::decode(bytes) {
         Ok(entries) => entries,
         Err(problem) => return visit(Entry::of_file(problem)),
     };

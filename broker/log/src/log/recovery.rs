@@ -1,5 +1,6 @@
 //! Opening a log: what is before the recovery point is believed, what is past it is read, checked and, from the first damage on, cut.
 
+mod aborted;
 mod indexes;
 
 use super::{Boundaries, Log, Phase, State, swap};
@@ -16,6 +17,7 @@ use crate::{
 use logmill_disk::{Disk, read_file};
 use parking_lot::{Mutex, RwLock};
 use std::{
+    collections::HashSet,
     io,
     ops::ControlFlow,
     path::Path,
@@ -53,8 +55,8 @@ struct Recovery<'a> {
     may_have_gaps: bool,
     /// Nor can anything be missing at a segment's end: the last broker closed the data directory.
     clean: bool,
-    /// Some segment has an index of aborted transactions.
-    has_aborted: bool,
+    /// Segments with an index of aborted transactions.
+    with_aborted: HashSet<i64>,
     fence: i64,
     segments: Vec<Arc<Segment>>,
     producers: Producers,
@@ -100,7 +102,7 @@ impl OpenLog {
                 .and_then(|()| disk.sync_dir(&dir, "recovery directory"))
                 .map_err(OpenError::io(&dir))?;
         }
-        let Recovery { segments, producers, mut epochs, snapshots, rebuilt, has_aborted, .. } = recovery;
+        let Recovery { segments, producers, mut epochs, snapshots, rebuilt, with_aborted, .. } = recovery;
         let log_start = log_start.min(log_end);
         epochs.truncate_from_start(log_start);
         let state = State {
@@ -141,7 +143,7 @@ impl OpenLog {
             recovery_point: AtomicI64::new(recovery_point.min(log_end)),
             written_recovery_point: AtomicI64::new(self.recovery_point.unwrap_or(-1).min(recovery_point)),
             cleaned_to: AtomicI64::new(self.cleaned_to.unwrap_or(0).min(log_end)),
-            has_aborted: AtomicBool::new(has_aborted),
+            has_aborted: AtomicBool::new(!with_aborted.is_empty()),
             failed_compactions: AtomicU32::new(0),
             compact_after: AtomicI64::new(0),
             touched: AtomicBool::new(recovery_point != log_end || self.recovery_point != Some(log_end)),
@@ -183,7 +185,7 @@ impl OpenLog {
             config: &self.config,
             may_have_gaps: self.config.compact || self.cleaned_to.is_some(),
             clean: self.clean,
-            has_aborted: false,
+            with_aborted: HashSet::new(),
             fence: self.fence.unwrap_or(i64::MAX),
             segments: Vec::new(),
             producers: Producers::default(),
@@ -224,7 +226,9 @@ impl Recovery<'_> {
                 Some((base, names::LOG)) => bases.push(base),
                 Some((offset, names::SNAPSHOT)) => self.snapshots.push(offset),
                 Some((base, extension @ (names::INDEX | names::TIME_INDEX | names::TXN_INDEX))) => {
-                    self.has_aborted |= extension == names::TXN_INDEX && self.disk.file_len(&path)? > 0;
+                    if extension == names::TXN_INDEX && self.disk.file_len(&path)? > 0 {
+                        self.with_aborted.insert(base);
+                    }
                     indexes.push((base, path));
                 }
                 // `.deleted` as Apache Kafka leaves them.
@@ -254,6 +258,7 @@ impl Recovery<'_> {
         }
         for segment in self.segments.drain(from..to) {
             segment.remove_files(self.disk, self.dir)?;
+            self.with_aborted.remove(&segment.base_offset);
             self.snapshots.retain(|offset| *offset != segment.base_offset);
         }
         // Else they might come back behind what is appended next.
@@ -280,6 +285,7 @@ impl Recovery<'_> {
         let index_is_whole = segment
             .with_indexes(self.disk, self.dir, |indexes| Ok(indexes.offsets.is_whole() && indexes.times.is_whole()))?;
         if index_is_whole
+            && self.aborted_are_whole(segment)
             && let Ok(Some(last)) = segment.find(self.disk, self.dir, wanted - 1, size)
             && last.header.next_offset() == wanted
         {
@@ -413,7 +419,7 @@ impl Recovery<'_> {
         let size = disk.file_len(&names::segment_file(dir, base, names::LOG))?;
         let file = segment.file(disk, dir)?;
         self.cut_indexes(segment, from, size > from, *expected)?;
-        let mut end = from;
+        let (mut end, from_offset, mut aborted) = (from, *expected, Vec::new());
         let mut reader = BatchReader::new(&*file, from, size);
         while let Some(found) = reader.next_valid()? {
             let follows = follows(found.header.base_offset, *expected, dense_from);
@@ -424,11 +430,12 @@ impl Recovery<'_> {
                 indexes.add(base, &found, self.config.index_interval_bytes);
                 Ok(())
             })?;
-            self.producers.replay(&found.header);
+            aborted.extend(self.replay(&*file, &found)?);
             self.epochs.assign(found.header.partition_leader_epoch, found.header.base_offset);
             *expected = found.header.next_offset();
             end = found.end();
         }
+        self.rewrite_aborted(segment, from_offset, &aborted)?;
         segment.set_size(end);
         if end < size {
             file.set_len(end)?;

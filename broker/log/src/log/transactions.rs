@@ -1,12 +1,8 @@
 //! What read_committed consumers may see: the last stable offset, and which transactions in a stretch of the log were aborted.
 
 use super::Log;
-use crate::{AbortedTransaction, ReadError, cleaner::transactions, names};
-use logmill_disk::read_file;
+use crate::{AbortedTransaction, ReadError, aborted_index};
 use std::{io, sync::atomic::Ordering};
-
-/// A `.txnindex` larger than this (two million aborted transactions in one segment) is not believed.
-const LARGEST_INDEX: u64 = 64 << 20;
 
 impl Log {
     /// The first offset of an open transaction, at most the high watermark.
@@ -33,13 +29,7 @@ impl Log {
         let mut found = Vec::new();
         // A transaction is listed where it was aborted, which may be segments later.
         for base in bases.into_iter().filter(|base| *base >= first.base_offset) {
-            let path = names::segment_file(&self.dir, base, names::TXN_INDEX);
-            let bytes = match read_file(self.disk(), &path, LARGEST_INDEX) {
-                Ok(bytes) => bytes,
-                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-                Err(e) => return Err(e),
-            };
-            let entries = transactions::decode(&bytes).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+            let entries = aborted_index::read(self.disk(), &self.dir, base)?;
             found.extend(
                 entries
                     .iter()

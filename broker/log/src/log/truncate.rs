@@ -1,7 +1,7 @@
 //! Cutting the log's end, for replicas that follow a new leader.
 
 use super::{Boundaries, Log};
-use crate::{MaintenanceError, names, producer_snapshot, producers::Producers, segment::Segment};
+use crate::{MaintenanceError, aborted_index, names, producer_snapshot, producers::Producers, segment::Segment};
 use logmill_disk::read_file;
 use std::{
     io,
@@ -73,6 +73,13 @@ impl Log {
             indexes.max_timestamp = indexes.times.last().map(|last| (last.timestamp, base + i64::from(last.relative)));
             Ok(())
         })?;
+        if self.has_aborted.load(Ordering::Acquire) {
+            let listed = aborted_index::read(self.disk(), &self.dir, base)?;
+            let kept = listed.partition_point(|one| one.last_offset < end);
+            if kept < listed.len() {
+                aborted_index::rewrite(self.disk(), &self.dir, base, kept, &[], "truncate file")?;
+            }
+        }
         let (file, _) = segment.file_to_append(self.disk(), &self.dir)?;
         file.set_len(position)?;
         segment.set_size(position);
