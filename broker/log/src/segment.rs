@@ -1,7 +1,7 @@
 //! One segment: its log file, its two indexes, and finding places in them.
 
 use crate::{
-    batch_scan::{Found, walk_headers},
+    batch_scan::{Found, damaged, walk_headers},
     names,
     sparse_index::{OffsetEntry, SparseIndex, TimeEntry},
 };
@@ -18,6 +18,8 @@ use std::{
 };
 
 const UNKNOWN: u64 = u64::MAX;
+/// Between entries of an index that is made anew: Kafka's default of index.interval.bytes.
+const INTERVAL: u32 = 4096;
 
 /// A segment. Sealed ones cost a few words until they are read.
 pub(crate) struct Segment {
@@ -50,18 +52,26 @@ pub(crate) struct Indexes {
     bytes_since_entry: u64,
     /// Largest timestamp so far and the last offset of the (first) batch that has it.
     pub max_timestamp: Option<(i64, i64)>,
+    /// That the time index agrees with the log was looked at, or is plain.
+    times_checked: bool,
 }
 
 impl Indexes {
     pub(crate) fn empty() -> Self {
-        Self { offsets: SparseIndex::empty(), times: SparseIndex::empty(), bytes_since_entry: 0, max_timestamp: None }
+        Self {
+            offsets: SparseIndex::empty(),
+            times: SparseIndex::empty(),
+            bytes_since_entry: 0,
+            max_timestamp: None,
+            times_checked: true,
+        }
     }
 
     fn open(disk: &dyn Disk, dir: &Path, base_offset: i64) -> io::Result<Self> {
         let offsets = SparseIndex::open(disk, dir, base_offset)?;
         let times = SparseIndex::<TimeEntry>::open(disk, dir, base_offset)?;
         let max_timestamp = times.last().map(|entry| (entry.timestamp, base_offset + i64::from(entry.relative)));
-        Ok(Self { offsets, times, bytes_since_entry: 0, max_timestamp })
+        Ok(Self { offsets, times, bytes_since_entry: 0, max_timestamp, times_checked: false })
     }
 
     /// Kafka's rule: an entry for the batch that begins more than the interval after the last one.
@@ -195,24 +205,106 @@ impl Segment {
         Ok(())
     }
 
-    /// The first batch whose last offset is at or past `offset`.
+    /// The first batch whose last offset is at or past `offset`. A damaged index is made anew.
     pub(crate) fn find(&self, disk: &dyn Disk, dir: &Path, offset: i64, end: u64) -> io::Result<Option<Found>> {
+        match self.find_by_index(disk, dir, offset, end) {
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+                self.rebuild_indexes(disk, dir)?;
+                self.find_by_index(disk, dir, offset, end)
+            }
+            result => result,
+        }
+    }
+
+    /// As [`Segment::find`], but an index entry that leads to no batch is an error.
+    pub(crate) fn find_by_index(
+        &self,
+        disk: &dyn Disk,
+        dir: &Path,
+        offset: i64,
+        end: u64,
+    ) -> io::Result<Option<Found>> {
         let relative = u32::try_from(offset.saturating_sub(self.base_offset)).unwrap_or(if offset < self.base_offset {
             0
         } else {
             u32::MAX
         });
-        let entry = self.with_indexes(disk, dir, |indexes| {
-            indexes.offsets.find_last(disk, dir, self.base_offset, |entry| entry.relative <= relative)
-        })?;
+        // An entry past the end is of a batch that is being appended.
+        let before = |entry: &OffsetEntry| entry.relative <= relative && u64::from(entry.position) < end;
+        let entry =
+            self.with_indexes(disk, dir, |indexes| indexes.offsets.find_last(disk, dir, self.base_offset, before))?;
         let start = entry.map_or(0, |entry| u64::from(entry.position));
-        if start >= end {
-            return Ok(None);
-        }
-        let file = self.file(disk, dir)?;
-        walk_headers(&*file, start, end, |found| {
+        // Without an entry it is the first batch, before which compaction may have left a gap.
+        let last_base = entry.map_or(i64::MAX, |_| offset);
+        self.walk_from_entry(disk, dir, start, end, last_base, |found| {
             if found.header.last_offset() >= offset { ControlFlow::Break(found) } else { ControlFlow::Continue(()) }
         })
+    }
+
+    /// Walks from where an index entry points to, which must be a batch that begins at `last_base` or before.
+    fn walk_from_entry<B>(
+        &self,
+        disk: &dyn Disk,
+        dir: &Path,
+        start: u64,
+        end: u64,
+        last_base: i64,
+        mut visit: impl FnMut(Found) -> ControlFlow<B>,
+    ) -> io::Result<Option<B>> {
+        let file = self.file(disk, dir)?;
+        let walked = walk_headers(&*file, start, end, |found| {
+            let misled = found.position == start && !(self.base_offset..=last_base).contains(&found.header.base_offset);
+            if misled { ControlFlow::Break(None) } else { visit(found).map_break(Some) }
+        })?;
+        match walked {
+            Some(None) => Err(damaged(start, &"an index entry leads to another batch")),
+            found => Ok(found.flatten()),
+        }
+    }
+
+    /// What the indexes say is not so: both anew, from the headers of the batches.
+    pub(crate) fn rebuild_indexes(&self, disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+        let (base, size, file) = (self.base_offset, self.size(disk, dir)?, self.file(disk, dir)?);
+        tracing::warn!(dir = %dir.display(), segment = base, "an index of a segment is damaged, it is made anew");
+        self.with_indexes(disk, dir, |indexes| {
+            let mut fresh = Indexes::empty();
+            walk_headers(&*file, 0, size, |found| {
+                fresh.add(base, &found, INTERVAL);
+                ControlFlow::<()>::Continue(())
+            })?;
+            fresh.add_time(base);
+            indexes.offsets.truncate(disk, dir, base, |_| false)?;
+            indexes.times.truncate(disk, dir, base, |_| false)?;
+            fresh.flush(disk, dir, base)?;
+            *indexes = fresh;
+            Ok(())
+        })
+    }
+
+    /// Looks, once, whether the time index ends with what the log has there; else both indexes are made anew.
+    pub(crate) fn check_times(&self, disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+        let (checked, whole, last) = self.with_indexes(disk, dir, |indexes| {
+            Ok((indexes.times_checked, indexes.times.is_whole(), indexes.times.last()))
+        })?;
+        if checked {
+            return Ok(());
+        }
+        let sound = whole && last.map_or(Ok(true), |last| self.agrees(disk, dir, last))?;
+        if !sound {
+            self.rebuild_indexes(disk, dir)?;
+        }
+        self.with_indexes(disk, dir, |indexes| {
+            indexes.times_checked = true;
+            Ok(())
+        })
+    }
+
+    /// Whether the log has this largest timestamp at this offset.
+    pub(crate) fn agrees(&self, disk: &dyn Disk, dir: &Path, entry: TimeEntry) -> io::Result<bool> {
+        let offset = self.base_offset.saturating_add(i64::from(entry.relative));
+        let found = self.find(disk, dir, offset, self.size(disk, dir)?)?;
+        Ok(found
+            .is_some_and(|found| found.header.base_offset <= offset && found.header.max_timestamp == entry.timestamp))
     }
 
     /// The batch that begins at `position`.
@@ -238,16 +330,24 @@ impl Segment {
             indexes.offsets.find_last(disk, dir, self.base_offset, |entry| u64::from(entry.position) <= target)
         })?;
         let from = entry.map_or(start, |entry| u64::from(entry.position).max(start));
-        let file = self.file(disk, dir)?;
-        let mut boundary = from;
-        walk_headers(&*file, from, end, |found| {
-            if found.end() > target {
-                return ControlFlow::Break(());
+        let walk = |from| {
+            let mut boundary = from;
+            self.walk_from_entry(disk, dir, from, end, i64::MAX, |found| {
+                if found.end() > target {
+                    return ControlFlow::Break(());
+                }
+                boundary = found.end();
+                ControlFlow::Continue(())
+            })
+            .map(|_| boundary)
+        };
+        match walk(from) {
+            Err(e) if e.kind() == io::ErrorKind::InvalidData && from > start => {
+                self.rebuild_indexes(disk, dir)?;
+                walk(start)
             }
-            boundary = found.end();
-            ControlFlow::Continue(())
-        })?;
-        Ok(boundary)
+            boundary => boundary,
+        }
     }
 
     /// Before the files of a sealed segment are replaced: keeps the log open and the indexes in memory, for those who still read it.

@@ -4,6 +4,7 @@
 mod appending;
 mod compaction;
 mod compaction_crash;
+mod corruption;
 mod crash;
 mod dumping;
 mod failing;

@@ -286,7 +286,7 @@ impl Recovery<'_> {
             .with_indexes(self.disk, self.dir, |indexes| Ok(indexes.offsets.is_whole() && indexes.times.is_whole()))?;
         if index_is_whole
             && self.aborted_are_whole(segment)
-            && let Ok(Some(last)) = segment.find(self.disk, self.dir, wanted - 1, size)
+            && let Ok(Some(last)) = segment.find_by_index(self.disk, self.dir, wanted - 1, size)
             && last.header.next_offset() == wanted
         {
             return Ok(Start { segment: at, position: last.end(), offset: wanted, dense_from });
@@ -402,6 +402,12 @@ impl Recovery<'_> {
                 self.remove_segments(at + 1, last + 1)?;
                 break;
             }
+        }
+        // While nothing is appended to it.
+        if let Some(segment) = self.segments.last()
+            && let Err(error) = segment.check_times(self.disk, self.dir)
+        {
+            tracing::error!(dir = %self.dir.display(), segment = segment.base_offset, %error, "cannot check a segment's time index");
         }
         self.epochs.truncate_from_end(expected.saturating_add(1));
         Ok(expected)

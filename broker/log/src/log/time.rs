@@ -5,6 +5,7 @@ use crate::{
     ReadError, TimestampOffset,
     batch_scan::{Found, walk_headers},
     segment::Segment,
+    sparse_index::TimeEntry,
 };
 use logmill_protocol::records::{Batch, TimestampType};
 use std::{io, ops::ControlFlow, sync::Arc};
@@ -53,11 +54,19 @@ impl Log {
                 continue;
             }
             let end = self.end_position(&segment, next, limit)?;
-            let entry = segment.with_indexes(self.disk(), &self.dir, |indexes| {
-                indexes
-                    .times
-                    .find_last(self.disk(), &self.dir, segment.base_offset, |entry| entry.timestamp < timestamp)
-            })?;
+            let look = || {
+                segment.with_indexes(self.disk(), &self.dir, |indexes| {
+                    let before = |entry: &TimeEntry| entry.timestamp < timestamp;
+                    indexes.times.find_last(self.disk(), &self.dir, segment.base_offset, before)
+                })
+            };
+            let mut entry = look()?;
+            if let Some(one) = entry
+                && !segment.agrees(self.disk(), &self.dir, one)?
+            {
+                segment.rebuild_indexes(self.disk(), &self.dir)?;
+                entry = look()?;
+            }
             let from = entry.map_or(start, |entry| start.max(segment.base_offset + i64::from(entry.relative)));
             let found = self.first_record(
                 &segment,
@@ -107,6 +116,7 @@ impl Log {
 
     /// The largest timestamp in a segment; -1 if it is empty.
     pub(super) fn newest_in(&self, segment: &Segment) -> io::Result<i64> {
+        segment.check_times(self.disk(), &self.dir)?;
         let known = segment.with_indexes(self.disk(), &self.dir, |indexes| Ok(indexes.max_timestamp))?;
         if let Some((timestamp, _)) = known {
             return Ok(timestamp);

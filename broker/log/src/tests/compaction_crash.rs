@@ -242,7 +242,7 @@ const SITES: [&str; 5] =
 fn each_sync_of_compaction_removed_is_noticed() {
     for site in SITES {
         let plan = CutEverywhere {
-            seeds: 0..seeds(60),
+            seeds: 0..seeds(400),
             cuts_per_seed: 60,
             crashes_per_cut: 3,
             faults: vec![Fault::Skip(site)],
