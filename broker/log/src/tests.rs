@@ -10,6 +10,7 @@ mod dumping;
 mod failing;
 mod fixture;
 mod flushing;
+mod full_disk;
 mod model;
 mod opening;
 mod reading;
