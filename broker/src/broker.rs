@@ -1,7 +1,8 @@
 //! The state that every request handler is given, and the changes of topics that several of them make.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use logmill_config::broker::Compaction;
 use logmill_protocol::ErrorCode;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -12,6 +13,9 @@ use crate::{
     cluster::Cluster,
     coordinator::groups::Groups,
     metadata::{
+        broker_config::{
+            CLEANER_BACKOFF_MS, CLEANER_BUFFER, CLEANER_BYTES_PER_SECOND, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_IP,
+        },
         change::{Change, Refusal},
         image::{Image, Topic},
         producer_ids::ProducerIds,
@@ -32,10 +36,10 @@ pub(crate) struct Broker {
     pub(crate) clock: Clock,
     pub(crate) metrics: Metrics,
     pub(crate) metadata: Arc<dyn MetadataStore>,
-    /// What topics have unless they say otherwise.
-    pub(crate) topic_defaults: Arc<Defaults>,
-    /// Held from reading a topic's settings to the commit of new ones.
+    /// Held from reading settings to the commit of new ones.
     pub(crate) altering: tokio::sync::Mutex<()>,
+    /// A broker's settings were altered: for who sleeps by them.
+    pub(crate) altered: tokio::sync::Notify,
     pub(crate) producer_ids: ProducerIds,
     pub(crate) partitions: Arc<Partitions>,
     pub(crate) fetch_sessions: FetchSessions,
@@ -45,6 +49,13 @@ pub(crate) struct Broker {
     pub(crate) groups: Arc<Groups>,
     /// Cancelled when the broker stops: long waits end early.
     pub(crate) stop: CancellationToken,
+}
+
+/// How many connections may be open: Kafka's max.connections and max.connections.per.ip.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Most {
+    pub(crate) in_all: usize,
+    pub(crate) per_address: usize,
 }
 
 /// Why a topic was not created, altered or deleted.
@@ -83,6 +94,53 @@ impl Broker {
     /// The current topics.
     pub(crate) fn image(&self) -> Arc<Image> {
         self.metadata.image()
+    }
+
+    /// What topics have unless they say otherwise.
+    pub(crate) fn topic_defaults(&self) -> Defaults {
+        self.partitions.defaults(&self.image())
+    }
+
+    /// How many connections may be open now.
+    pub(crate) fn most_connections(&self) -> Most {
+        let (limits, image) = (&self.settings.config.limits, self.image());
+        let value = |name| image.broker_configs.value(self.cluster.node_id, name);
+        Most {
+            in_all: value(MAX_CONNECTIONS).unwrap_or(limits.max_connections),
+            per_address: value(MAX_CONNECTIONS_PER_IP).unwrap_or(limits.max_connections_per_address),
+        }
+    }
+
+    /// How logs are compacted from now on.
+    pub(crate) fn compaction(&self) -> Compaction {
+        let (settings, image) = (&self.settings.config.compaction, self.image());
+        let number = |name| image.broker_configs.value::<f64>(self.cluster.node_id, name).map(|value| value as u64);
+        Compaction {
+            memory: number(CLEANER_BUFFER).unwrap_or(settings.memory),
+            bytes_per_second: number(CLEANER_BYTES_PER_SECOND).unwrap_or(settings.bytes_per_second),
+            interval: number(CLEANER_BACKOFF_MS).map_or(settings.interval, Duration::from_millis),
+        }
+    }
+
+    /// Changes what was altered of a broker, or of all, to what `alter` makes of it; durable and in force when it returns.
+    pub(crate) async fn alter_broker(
+        &self,
+        broker: Option<i32>,
+        alter: impl FnOnce(&TopicSettings) -> Result<TopicSettings, AlterationError>,
+        validate_only: bool,
+    ) -> Result<(), TopicError> {
+        let _one = self.altering.lock().await;
+        let image = self.image();
+        let before = image.broker_configs.of(broker);
+        let config = alter(before)?;
+        if validate_only || config == *before {
+            return Ok(());
+        }
+        tracing::info!(?broker, ?before, after = ?config, "broker altered");
+        let image = self.metadata.commit(Change::SetBrokerConfig { broker, config }).await?;
+        self.partitions.apply(&image);
+        self.altered.notify_one();
+        Ok(())
     }
 
     /// Creates a topic whose name and settings were checked; durable when it returns.

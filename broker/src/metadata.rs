@@ -1,5 +1,6 @@
-//! Topics with their ids, partition counts and settings, producer-id blocks and the cluster's id: an image that only durable changes alter.
+//! Topics with their ids, partition counts and settings, what was altered of brokers, producer-id blocks and the cluster's id: an image that only durable changes alter.
 
+pub(crate) mod broker_config;
 pub(crate) mod change;
 pub(crate) mod embedded;
 pub(crate) mod image;

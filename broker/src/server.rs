@@ -4,11 +4,11 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use logmill_config::broker::{BrokerConfig, Durability, GroupCommit};
-use logmill_daemon::{Pulse, context::Context};
+use logmill_daemon::{Pulse, Throttle, context::Context};
 use logmill_disk::{Disk, RealDisk};
 use logmill_log::Options;
 use prometheus::Registry;
-use tokio::{sync::Semaphore, task::JoinHandle};
+use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use uuid::Uuid;
 
@@ -29,7 +29,6 @@ use crate::{
     net::{
         frame::MemoryBudget,
         listener::{self, Bound, Shared},
-        per_address::PerAddress,
     },
     partition::{collector, data_dirs::DataDirs, fetch_sessions::FetchSessions, partitions::Partitions},
     settings::Settings,
@@ -38,6 +37,8 @@ use crate::{
 const BEAT: Duration = Duration::from_secs(5);
 /// Between looks at what flush.ms wants synced.
 const FLUSH_LOOK: Duration = Duration::from_millis(500);
+/// Between warnings of the same kind.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 const STALL: Duration = Duration::from_secs(60);
 
 /// Runs a broker until `context.stop` is cancelled.
@@ -121,12 +122,7 @@ fn open(
     collector::register(registry, &data_dirs)?;
     let new_cluster_id = || URL_SAFE_NO_PAD.encode(Uuid::new_v4().as_bytes());
     let metadata: Arc<dyn MetadataStore> = Arc::new(EmbeddedStore::open(&*disk, &config.data_dir, new_cluster_id)?);
-    let topic_defaults = Arc::new(defaults);
-    let config_of = {
-        let defaults = topic_defaults.clone();
-        Arc::new(move |topic: &crate::metadata::image::Topic| defaults.log_config(topic))
-    };
-    let partitions = Arc::new(Partitions::new(data_dirs, config_of, metrics.clone()));
+    let partitions = Arc::new(Partitions::new(data_dirs, settings.node_id(), defaults, metrics.clone()));
     partitions.apply(&metadata.image());
     let clock = Clock::system();
     let groups = Groups::new(GroupsOptions {
@@ -147,8 +143,8 @@ fn open(
         settings,
         metrics,
         metadata,
-        topic_defaults,
         altering: tokio::sync::Mutex::default(),
+        altered: tokio::sync::Notify::new(),
         partitions,
         fetch_sessions: FetchSessions::register(registry)?,
         started,
@@ -162,8 +158,8 @@ async fn serve(broker: Arc<Broker>, bound: Vec<Bound>, context: Context) -> Resu
     let shared = Shared {
         broker: broker.clone(),
         budget: MemoryBudget::new(limits.max_in_flight_bytes),
-        connections: Arc::new(Semaphore::new(limits.max_connections)),
-        per_address: Arc::new(PerAddress::new(limits.max_connections_per_address)),
+        connections: Arc::default(),
+        full: Arc::new(Throttle::every(COMPLAINT_INTERVAL)),
         tasks: TaskTracker::new(),
     };
     let tasks = shared.tasks.clone();
@@ -281,8 +277,14 @@ async fn flushing(broker: Arc<Broker>) {
 
 async fn compaction(broker: Arc<Broker>) {
     loop {
-        tokio::time::sleep(broker.settings.config.compaction.interval).await;
+        let settings = broker.compaction();
+        tokio::select! {
+            () = tokio::time::sleep(settings.interval) => {}
+            () = broker.altered.notified() => continue,
+        }
         let partitions = broker.partitions.clone();
+        let memory = usize::try_from(settings.memory).unwrap_or(usize::MAX);
+        partitions.data_dirs().iter().for_each(|dir| dir.set_compaction(memory, Some(settings.bytes_per_second)));
         if let Ok(logs @ 1..) =
             tokio::task::spawn_blocking(move || partitions.data_dirs().iter().map(|dir| dir.compact()).sum()).await
         {

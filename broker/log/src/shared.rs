@@ -43,6 +43,8 @@ pub(crate) struct Shared {
     pub stats: Stats,
     /// One compaction at a time.
     pub cleaning: Mutex<()>,
+    /// Memory and bytes per second of compaction.
+    pub compaction: Mutex<(usize, Option<u64>)>,
     pub closing: Closing,
     pub space: Space,
 }

@@ -5,8 +5,11 @@ use std::{borrow::Cow, collections::HashMap};
 use logmill_protocol::ErrorCode;
 
 use crate::{
-    broker::Broker,
-    metadata::topic_config::alteration::{self, AlterationError, Edit, Settings},
+    broker::{Broker, TopicError},
+    metadata::{
+        broker_config,
+        topic_config::alteration::{self, AlterationError, Edit, Settings},
+    },
 };
 
 pub(crate) const TOPIC: i8 = 2;
@@ -93,11 +96,12 @@ async fn alter(
         }
         TOPIC => alter_topic(broker, name, &alteration, validate_only).await,
         BROKER => {
-            check_broker(broker, name)?;
-            match alteration.edits() {
-                [] => Ok(()),
-                edits => Err((ErrorCode::InvalidRequest, static_settings(edits))),
-            }
+            let id = check_broker(broker, name)?;
+            let alter = |current: &Settings| match &alteration {
+                Alteration::Edit(edits) => broker_config::edited(current, edits),
+                Alteration::Replace(edits) => broker_config::edited(&Settings::new(), edits),
+            };
+            refused(broker.alter_broker(id, alter, validate_only).await, "a broker", name)
         }
         BROKER_LOGGER | CLIENT_METRICS | GROUP if alteration.edits().is_empty() => Ok(()),
         BROKER_LOGGER => {
@@ -109,22 +113,14 @@ async fn alter(
     }
 }
 
-fn static_settings(edits: &[Edit<'_>]) -> String {
-    let names: Vec<&str> = edits.iter().map(|edit| edit.name).collect();
-    format!(
-        "Cannot update these configs dynamically: {}; they are set in broker.yaml (topics.config for what every topic has)",
-        names.join(", ")
-    )
-}
-
-/// A broker's settings may be asked of the broker itself, by its id, or of all, by an empty name.
-pub(crate) fn check_broker(broker: &Broker, name: &str) -> Result<(), Refusing> {
+/// A broker's settings may be asked of the broker itself, by its id, or of all, by an empty name (`None`).
+pub(crate) fn check_broker(broker: &Broker, name: &str) -> Result<Option<i32>, Refusing> {
     let node = broker.cluster.node_id;
     if name.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     match name.parse::<i32>() {
-        Ok(id) if id == node => Ok(()),
+        Ok(id) if id == node => Ok(Some(id)),
         Ok(id) => {
             let message = format!("Unexpected broker id, expected {node}, but received {id}");
             Err((ErrorCode::InvalidRequest, message))
@@ -139,14 +135,19 @@ async fn alter_topic(
     alteration: &Alteration<'_>,
     validate_only: bool,
 ) -> Result<(), Refusing> {
+    let defaults = broker.topic_defaults();
     let alter = |current: &Settings| match alteration {
-        Alteration::Edit(edits) => alteration::edited(current, edits, &broker.topic_defaults),
-        Alteration::Replace(edits) => alteration::replaced(edits, &broker.topic_defaults),
+        Alteration::Edit(edits) => alteration::edited(current, edits, &defaults),
+        Alteration::Replace(edits) => alteration::replaced(edits, &defaults),
     };
-    broker.alter_topic(name, alter, validate_only).await.map_err(|error| {
+    refused(broker.alter_topic(name, alter, validate_only).await, "a topic", name)
+}
+
+fn refused(altered: Result<(), TopicError>, what: &str, name: &str) -> Result<(), Refusing> {
+    altered.map_err(|error| {
         let code = error.code();
         if code == ErrorCode::KafkaStorageError {
-            tracing::error!(topic = name, %error, "altering a topic failed");
+            tracing::error!(name, %error, "altering {what} failed");
         }
         (code, error.to_string())
     })

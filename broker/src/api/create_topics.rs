@@ -198,15 +198,16 @@ fn config(broker: &Broker, asked: &CreatableTopic<'_>) -> Result<BTreeMap<String
         };
         config.insert(setting.name.to_owned(), value.trim().to_owned());
     }
-    alteration::check(&config, &broker.topic_defaults).map_err(|e| (ErrorCode::InvalidConfig, e.to_string()))?;
+    alteration::check(&config, &broker.topic_defaults()).map_err(|e| (ErrorCode::InvalidConfig, e.to_string()))?;
     Ok(config)
 }
 
 fn configs(broker: &Broker, config: &BTreeMap<String, String>) -> Vec<CreatableTopicConfigs<'static>> {
+    let defaults = broker.topic_defaults();
     DEFINITIONS
         .iter()
         .map(|definition| {
-            let (value, source) = broker.topic_defaults.effective(config, definition);
+            let (value, source) = defaults.effective(config, definition);
             CreatableTopicConfigs {
                 name: Cow::Borrowed(definition.name),
                 value: Some(Cow::Owned(value.to_owned())),

@@ -45,7 +45,8 @@ fn refusal(broker: &Broker, name: &str) -> Option<ErrorCode> {
     }
     // A topic that is only compacted keeps the latest record of every key.
     let definition = topic_config::definition("cleanup.policy")?;
-    let (policy, _) = broker.topic_defaults.effective(&topic.config, definition);
+    let defaults = broker.topic_defaults();
+    let (policy, _) = defaults.effective(&topic.config, definition);
     let deletes = policy.split(',').any(|item| item.trim() == "delete");
     (!deletes).then_some(ErrorCode::PolicyViolation)
 }

@@ -62,9 +62,8 @@ fn describe<'a>(broker: &Broker, asked: &DescribeConfigsResource<'a>, wants: &Wa
             }
         },
         BROKER => match config_resource::check_broker(broker, asked.resource_name) {
-            // What is set for all brokers at once: nothing is.
-            Ok(()) if asked.resource_name.is_empty() => Vec::new(),
-            Ok(()) => broker_settings::all(broker, wants),
+            Ok(None) => broker_settings::of_all(broker, wants),
+            Ok(Some(_)) => broker_settings::of_this(broker, wants),
             Err((error_code, message)) => return failed(error_code, message),
         },
         // Understood, but there is nothing to set.
@@ -84,15 +83,16 @@ fn of_topic(broker: &Broker, topic: &Topic, wants: &Wants) -> Vec<DescribeConfig
         value: Some(Cow::Owned(value.to_owned())),
         source: source as i8,
     };
+    let defaults = broker.topic_defaults();
     let one = |definition: &'static Definition| {
-        let (value, source) = broker.topic_defaults.effective(&topic.config, definition);
+        let (value, source) = defaults.effective(&topic.config, definition);
         let mut synonyms = Vec::new();
         if wants.synonyms {
             if let Some(value) = topic.config.get(definition.name) {
                 synonyms.push(synonym(definition.name, value, Source::Topic));
             }
-            if let Some(value) = broker.topic_defaults.broker_value(definition.name) {
-                synonyms.push(synonym(definition.broker_name, value, Source::StaticBroker));
+            for (value, source) in defaults.broker_values(definition) {
+                synonyms.push(synonym(definition.broker_name, value, source));
             }
             if definition.has_broker_default() {
                 synonyms.push(synonym(definition.broker_name, definition.default, Source::Default));

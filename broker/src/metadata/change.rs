@@ -37,6 +37,11 @@ pub(crate) enum Change {
         id: Uuid,
         config: BTreeMap<String, String>,
     },
+    /// Replaces what was altered of a broker, or of all where none is named.
+    SetBrokerConfig {
+        broker: Option<i32>,
+        config: BTreeMap<String, String>,
+    },
     /// Producer ids below `end` may have been handed out.
     ProducerIds {
         end: i64,
@@ -98,6 +103,9 @@ pub(crate) fn apply(image: &mut Image, change: &Change) -> Result<(), Refusal> {
                 Arc::make_mut(topic).config = config.clone();
             }
         }
+        Change::SetBrokerConfig { broker, config } => {
+            Arc::make_mut(&mut image.broker_configs).set(*broker, config.clone());
+        }
         Change::ProducerIds { end } => {
             if *end < image.next_producer_id {
                 return Err(Refusal::ProducerIdsGoBack { from: image.next_producer_id, to: *end });
@@ -113,6 +121,9 @@ pub(crate) fn apply(image: &mut Image, change: &Change) -> Result<(), Refusal> {
 pub(crate) fn rebuild(image: &Image) -> Vec<Change> {
     let mut changes = vec![Change::ClusterId { id: image.cluster_id.to_string() }];
     changes.push(Change::ProducerIds { end: image.next_producer_id });
+    for (broker, config) in image.broker_configs.iter() {
+        changes.push(Change::SetBrokerConfig { broker, config: config.clone() });
+    }
     for (id, deleted) in &image.deleted {
         let name = deleted.name.to_string();
         changes.push(Change::CreateTopic { name, id: *id, partitions: deleted.partitions, config: BTreeMap::new() });

@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use uuid::Uuid;
 
+use super::broker_config::BrokerConfigs;
+
 /// A topic as clients created it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Topic {
@@ -38,6 +40,8 @@ pub(crate) struct Image {
     pub(crate) names_by_id: BTreeMap<Uuid, Arc<str>>,
     /// Deleted topics whose directories are not yet gone.
     pub(crate) deleted: BTreeMap<Uuid, DeletedTopic>,
+    /// What was altered of brokers.
+    pub(crate) broker_configs: Arc<BrokerConfigs>,
     /// The first producer id never handed out in a block.
     pub(crate) next_producer_id: i64,
 }

@@ -1,16 +1,17 @@
 //! Topic-level settings by Kafka's names: validation, effective values, and what the log makes of them.
 
 pub(crate) mod alteration;
-mod table;
+pub(super) mod table;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use logmill_log::{LogConfig, TimestampType};
 use logmill_protocol::compression::Compression;
 
+pub(super) use table::define;
 pub(crate) use table::{DEFINITIONS, Definition};
 
-use super::image::Topic;
+use super::{broker_config::BrokerConfigs, image::Topic};
 
 pub(crate) fn definition(name: &str) -> Option<&'static Definition> {
     DEFINITIONS.iter().find(|definition| definition.name == name)
@@ -34,44 +35,53 @@ pub(crate) fn check_all<'a>(config: impl IntoIterator<Item = (&'a String, &'a St
 #[repr(i8)]
 pub(crate) enum Source {
     Topic = 1,
+    DynamicBroker = 2,
+    DynamicDefaultBroker = 3,
     StaticBroker = 4,
     Default = 5,
 }
 
-/// Topic settings from broker.yaml, laid over Kafka's defaults; what every topic has unless it says otherwise.
+/// What every topic has unless it says otherwise: what brokers were told while they run, laid over broker.yaml, laid over Kafka's defaults.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Defaults(BTreeMap<String, String>);
+pub(crate) struct Defaults {
+    /// Topic settings from broker.yaml.
+    file: BTreeMap<String, String>,
+    altered: Arc<BrokerConfigs>,
+    broker: i32,
+}
 
 impl Defaults {
     /// `config` is `topics.config` of broker.yaml, `retention` its `topics.retention`.
     pub(crate) fn new(config: &BTreeMap<String, String>, retention: Duration) -> Result<Self, String> {
         check_all(config)?;
-        let mut config = config.clone();
+        let mut file = config.clone();
         let retention_ms = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX).to_string();
-        if !config.contains_key("retention.ms") && definition("retention.ms").is_some_and(|d| d.default != retention_ms)
-        {
-            config.insert("retention.ms".to_owned(), retention_ms);
+        if !file.contains_key("retention.ms") && definition("retention.ms").is_some_and(|d| d.default != retention_ms) {
+            file.insert("retention.ms".to_owned(), retention_ms);
         }
-        Ok(Self(config))
+        Ok(Self { file, ..Self::default() })
     }
 
-    pub(crate) fn broker_value(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+    /// With what this broker was told.
+    #[must_use]
+    pub(crate) fn with(&self, altered: Arc<BrokerConfigs>, broker: i32) -> Self {
+        Self { file: self.file.clone(), altered, broker }
+    }
+
+    /// The values that the broker was given, the one in force first.
+    pub(crate) fn broker_values(&self, definition: &Definition) -> impl Iterator<Item = (&str, Source)> {
+        let file = self.file.get(definition.name).map(|value| (value.as_str(), Source::StaticBroker));
+        self.altered.values(self.broker, definition.broker_name).chain(file)
     }
 
     /// The value in force and where it comes from.
     pub(crate) fn effective<'a>(
         &'a self,
         config: &'a BTreeMap<String, String>,
-        definition: &Definition,
+        definition: &'static Definition,
     ) -> (&'a str, Source) {
-        if let Some(value) = config.get(definition.name) {
-            (value, Source::Topic)
-        } else if let Some(value) = self.0.get(definition.name) {
-            (value, Source::StaticBroker)
-        } else {
-            (definition.default, Source::Default)
-        }
+        let own = config.get(definition.name).map(|value| (value.as_str(), Source::Topic));
+        own.or_else(|| self.broker_values(definition).next()).unwrap_or((definition.default, Source::Default))
     }
 
     /// What the log needs to know. Stored values were checked when they were set; one that still does not parse counts as its default.
@@ -134,8 +144,6 @@ impl Defaults {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used)]
-    use std::sync::Arc;
-
     use super::*;
 
     fn topic(config: &[(&str, &str)]) -> Topic {
@@ -194,6 +202,15 @@ mod tests {
             (1_000_000, Some(60_000), Some(5000))
         );
         assert_eq!(config.max_message_bytes, 1_048_588);
+        let mut altered = BrokerConfigs::default();
+        altered.set(None, BTreeMap::from([("log.segment.bytes".to_owned(), "7000".to_owned())]));
+        altered.set(Some(2), BTreeMap::from([("message.max.bytes".to_owned(), "8000".to_owned())]));
+        let altered = Arc::new(altered);
+        for (id, max_message_bytes) in [(1, 1_048_588), (2, 8000)] {
+            let config = defaults.with(altered.clone(), id).log_config(&topic(&[("retention.bytes", "5000")]));
+            let found = (config.segment_bytes, config.max_message_bytes, config.retention_bytes);
+            assert_eq!(found, (7000, max_message_bytes, Some(5000)));
+        }
         assert!(Defaults::new(&BTreeMap::from([("x".to_owned(), "1".to_owned())]), Duration::ZERO).is_err());
     }
 

@@ -3,16 +3,14 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use logmill_config::broker::{Advertise, Listener};
-use tokio::{
-    net::{TcpListener, TcpSocket, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
-};
+use logmill_daemon::Throttle;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio_util::task::TaskTracker;
 
 use super::{
     connection,
+    connections::{Connections, Place},
     frame::MemoryBudget,
-    per_address::{PerAddress, Share},
 };
 use crate::{api::request::Connection, broker::Broker, error::Error};
 
@@ -46,8 +44,9 @@ pub(crate) fn bind(listener: &Listener) -> Result<Bound, Error> {
 pub(crate) struct Shared {
     pub(crate) broker: Arc<Broker>,
     pub(crate) budget: MemoryBudget,
-    pub(crate) connections: Arc<Semaphore>,
-    pub(crate) per_address: Arc<PerAddress>,
+    pub(crate) connections: Arc<Connections>,
+    /// For the warning that there are too many.
+    pub(crate) full: Arc<Throttle>,
     pub(crate) tasks: TaskTracker,
 }
 
@@ -72,22 +71,24 @@ pub(crate) async fn accept(bound: Bound, shared: Shared) {
 
 fn welcome(stream: TcpStream, peer: SocketAddr, advertise: &Advertise, shared: &Shared) {
     let metrics = &shared.broker.metrics;
-    let Ok(place) = shared.connections.clone().try_acquire_owned() else {
-        metrics.refused.with_label_values(&["too_many_connections"]).inc();
-        return;
-    };
-    let Some(share) = shared.per_address.enter(peer.ip().to_canonical()) else {
-        metrics.refused.with_label_values(&["too_many_connections_of_address"]).inc();
-        return;
+    let place = match shared.connections.enter(peer.ip().to_canonical(), shared.broker.most_connections()) {
+        Ok(place) => place,
+        Err(full) => {
+            metrics.refused.with_label_values(&[full.reason()]).inc();
+            if let Some(left_out) = shared.full.pass() {
+                tracing::warn!(%peer, reason = full.reason(), left_out, "connection closed at once");
+            }
+            return;
+        }
     };
     let Ok(local) = stream.local_addr() else { return };
     drop(stream.set_nodelay(true));
     metrics.connections_total.inc();
     let connection = Arc::new(Connection { peer, local, advertise: advertise.clone() });
-    shared.tasks.spawn(one(stream, connection, shared.clone(), (place, share)));
+    shared.tasks.spawn(one(stream, connection, shared.clone(), place));
 }
 
-async fn one(stream: TcpStream, connection: Arc<Connection>, shared: Shared, _places: (OwnedSemaphorePermit, Share)) {
+async fn one(stream: TcpStream, connection: Arc<Connection>, shared: Shared, _place: Place) {
     let open = shared.broker.metrics.connections.clone();
     open.inc();
     connection::serve(shared.broker.clone(), stream, connection, shared.budget.clone()).await;

@@ -2,22 +2,25 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use logmill_log::{LogConfig, OpenError};
+use logmill_log::OpenError;
 use parking_lot::RwLock;
 use uuid::Uuid;
 
 use super::{data_dirs::DataDirs, error::PartitionError, replica::Partition};
 use crate::{
-    metadata::image::{Image, Topic},
+    metadata::{
+        broker_config::BrokerConfigs,
+        image::{Image, Topic},
+        topic_config::Defaults,
+    },
     metrics::Metrics,
 };
 
-/// Derives a topic's log configuration from its settings and the broker's defaults.
-pub(crate) type ConfigOf = Arc<dyn Fn(&Topic) -> LogConfig + Send + Sync>;
-
 pub(crate) struct Partitions {
     data_dirs: Arc<DataDirs>,
-    config_of: ConfigOf,
+    node_id: i32,
+    /// Without what was altered while brokers ran.
+    defaults: Defaults,
     metrics: Metrics,
     topics: RwLock<Topics>,
 }
@@ -26,6 +29,7 @@ pub(crate) struct Partitions {
 struct Topics {
     /// Of the image they equal.
     version: u64,
+    broker_configs: Arc<BrokerConfigs>,
     by_name: HashMap<Arc<str>, Arc<Hosted>>,
     by_id: HashMap<Uuid, Arc<str>>,
 }
@@ -36,8 +40,14 @@ struct Hosted {
 }
 
 impl Partitions {
-    pub(crate) fn new(data_dirs: Arc<DataDirs>, config_of: ConfigOf, metrics: Metrics) -> Self {
-        Self { data_dirs, config_of, metrics, topics: RwLock::default() }
+    /// `defaults`: without what was altered while brokers ran.
+    pub(crate) fn new(data_dirs: Arc<DataDirs>, node_id: i32, defaults: Defaults, metrics: Metrics) -> Self {
+        Self { data_dirs, node_id, defaults, metrics, topics: RwLock::default() }
+    }
+
+    /// What topics have unless they say otherwise.
+    pub(crate) fn defaults(&self, image: &Image) -> Defaults {
+        self.defaults.with(image.broker_configs.clone(), self.node_id)
     }
 
     pub(crate) fn data_dirs(&self) -> &Arc<DataDirs> {
@@ -80,13 +90,16 @@ impl Partitions {
             }
             kept
         });
+        let defaults = self.defaults(image);
+        let all_anew = topics.broker_configs != image.broker_configs;
+        topics.broker_configs = image.broker_configs.clone();
         topics.by_id.retain(|id, _| image.names_by_id.contains_key(id));
         for topic in image.topics.values() {
             let known = topics.by_name.get(&topic.name);
-            if known.is_some_and(|hosted| Arc::ptr_eq(&hosted.topic, topic) || hosted.topic == *topic) {
+            if !all_anew && known.is_some_and(|hosted| Arc::ptr_eq(&hosted.topic, topic) || hosted.topic == *topic) {
                 continue;
             }
-            let config = Arc::new((self.config_of)(topic));
+            let config = Arc::new(defaults.log_config(topic));
             let metrics = self.metrics.topic(&topic.name);
             let old: &[Arc<Partition>] = known.map_or(&[], |hosted| &hosted.partitions);
             let partitions = (0..topic.partitions)

@@ -13,7 +13,7 @@ use logmill_protocol::{
     },
 };
 
-use crate::client::{Client, TestBroker, batch};
+use crate::client::{Client, TestBroker, batch, config};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
@@ -120,7 +120,7 @@ async fn alterations_are_refused_one_by_one_and_as_a_whole() {
     let mut client = broker.client().await;
     client.create_topic("t", 1).await;
     let good: &[Edit<'_>] = &[("retention.ms", SET, Some("1000"))];
-    let cases: [(i8, &str, &[Edit<'_>], ErrorCode, &str); 12] = [
+    let cases: [(i8, &str, &[Edit<'_>], ErrorCode, &str); 13] = [
         (TOPIC, "nope", good, ErrorCode::UnknownTopicOrPartition, "The topic 'nope' does not exist."),
         (TOPIC, "", good, ErrorCode::InvalidRequest, "Default topic resources are not allowed."),
         (TOPIC, "t", &[("foo", SET, Some("1"))], ErrorCode::InvalidConfig, "Unknown topic config name: foo"),
@@ -151,9 +151,16 @@ async fn alterations_are_refused_one_by_one_and_as_a_whole() {
         (
             BROKER,
             "1",
-            &[("log.retention.ms", SET, Some("1"))],
+            &[("log.dirs", SET, Some("/x")), ("log.retention.ms", SET, Some("1"))],
             ErrorCode::InvalidRequest,
-            "Cannot update these configs dynamically: log.retention.ms; they are set in broker.yaml (topics.config for what every topic has)",
+            "Cannot update these configs dynamically: Set(log.dirs)",
+        ),
+        (
+            BROKER,
+            "",
+            &[("log.retention.ms", SET, Some("x"))],
+            ErrorCode::InvalidRequest,
+            "Invalid value x for configuration log.retention.ms: Not a number of type LONG",
         ),
         (BROKER, "", &[], ErrorCode::None, ""),
         (77, "t", good, ErrorCode::InvalidRequest, "Unknown resource type 77"),
@@ -193,8 +200,66 @@ async fn descriptions_tell_where_a_value_comes_from() {
     assert_eq!(synonyms("segment.bytes"), [own("segment.bytes", "2097152"), default]);
     assert_eq!(synonyms("retention.ms"), [own("retention.ms", "60000")]);
     let of_broker = describe(&mut client, BROKER, "1").await;
-    assert!(of_broker.iter().all(|config| config.read_only && config.value.is_some()));
+    assert!(of_broker.iter().all(|config| config.value.is_some()));
+    let alterable = |name: &str| of_broker.iter().find(|config| config.name == name).map(|config| !config.read_only);
+    assert_eq!(["log.segment.bytes", "broker.id"].map(alterable), [Some(true), Some(false)]);
     assert!(of_broker.is_sorted_by_key(|config| config.name.to_string()));
     assert!(describe(&mut client, BROKER, "").await.is_empty());
+    broker.stop().await;
+}
+
+/// Of a broker's settings one: value, source, synonyms with theirs.
+async fn of_broker(client: &mut Client, id: &str, name: &str) -> Option<(String, i8, Vec<(String, i8)>)> {
+    let found = describe(client, BROKER, id).await.into_iter().find(|config| config.name == name)?;
+    let synonyms = found.synonyms.iter().map(|s| (s.value.as_ref().unwrap().to_string(), s.source)).collect();
+    Some((found.value.unwrap().to_string(), found.config_source, synonyms))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_altered_broker_behaves_at_once_and_after_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = || config(dir.path(), "limits: { max_connections: 50 }\n");
+    let broker = TestBroker::with(file()).await.unwrap();
+    let mut client = broker.client().await;
+    client.create_topic("t", 1).await;
+    client.create_topic("own", 1).await;
+    assert_eq!(alter_topic(&mut client, "own", &[("max.message.bytes", SET, Some("1000"))]).await, ErrorCode::None);
+    let record = batch(&["a record of some length"]);
+    client.produce("t", 0, &record).await.unwrap();
+
+    let all = [("message.max.bytes", SET, Some("80")), ("max.connections", SET, Some("9"))];
+    let altered = alter(&mut client, vec![resource(BROKER, "", &all)], true).await;
+    assert_eq!(altered, [(ErrorCode::None, None)]);
+    client.produce("t", 0, &record).await.expect("only asked whether it could be");
+    let this = [("max.connections", SET, Some("2"))];
+    let resources = || vec![resource(BROKER, "", &all), resource(BROKER, "1", &this)];
+    assert_eq!(alter(&mut client, resources(), false).await, [(ErrorCode::None, None), (ErrorCode::None, None)]);
+    assert_eq!(client.produce("t", 0, &record).await, Err(ErrorCode::MessageTooLarge));
+    client.produce("own", 0, &record).await.expect("its own setting counts");
+
+    let expected = ("2".to_owned(), 2, vec![("2".to_owned(), 2), ("9".to_owned(), 3), ("50".to_owned(), 4)]);
+    assert_eq!(of_broker(&mut client, "1", "max.connections").await, Some(expected));
+    assert_eq!(
+        of_broker(&mut client, "", "max.connections").await,
+        Some(("9".to_owned(), 3, vec![("9".to_owned(), 3)]))
+    );
+    let of_topic = describe(&mut client, TOPIC, "t").await;
+    let size = of_topic.iter().find(|config| config.name == "max.message.bytes").unwrap();
+    assert_eq!((size.value.as_deref(), size.config_source), (Some("80"), 3));
+    broker.stop().await;
+
+    let broker = TestBroker::with(file()).await.unwrap();
+    let mut client = broker.client().await;
+    assert_eq!(client.produce("t", 0, &record).await, Err(ErrorCode::MessageTooLarge));
+    let second = broker.client().await;
+    assert_eq!(broker.client().await.receive_bytes().await, None, "a third connection");
+    drop(second);
+    for (id, name) in [("1", "max.connections"), ("", "max.connections"), ("", "message.max.bytes")] {
+        let edits = vec![resource(BROKER, id, &[(name, DELETE, None)])];
+        assert_eq!(alter(&mut client, edits, false).await, [(ErrorCode::None, None)]);
+    }
+    client.produce("t", 0, &record).await.expect("the default again");
+    assert_eq!(describe(&mut client, BROKER, "").await.len(), 0);
+    broker.client().await.create_topic("more", 1).await;
     broker.stop().await;
 }

@@ -14,7 +14,13 @@ use crate::{
 use std::sync::Arc;
 
 impl DataDir {
-    /// Compacts every log that is due by its configuration, within the memory and at the pace of the options; returns how many there were. To be called now and
+    /// What compaction may use from the next log on, in the place of [`crate::Options::compaction_memory`] and
+    /// [`crate::Options::compaction_bytes_per_second`].
+    pub fn set_compaction(&self, memory: usize, bytes_per_second: Option<u64>) {
+        *self.shared.compaction.lock() = (memory, bytes_per_second);
+    }
+
+    /// Compacts every log that is due by its configuration, within the memory and at the pace that are set; returns how many there were. To be called now and
     /// then (Kafka: every 15 s), on a thread that may wait for the disk. Errors are logged and counted; the log concerned is left as it is. Ends early when
     /// the data directory is closed.
     pub fn compact(&self) -> usize {
@@ -77,7 +83,8 @@ impl Shared {
     fn compact_log(&self, log: &Arc<Log>, mut dirty: Dirty) -> Result<(), CleanError> {
         let config = log.config();
         let started = self.options.clock.elapsed();
-        let mut pace = Pace::new(self.options.compaction_bytes_per_second, started);
+        let (memory, bytes_per_second) = *self.compaction.lock();
+        let mut pace = Pace::new(bytes_per_second, started);
         // From now on there may be gaps: recovery has to know.
         self.write_cleaned_to(log, dirty.from)?;
         let mut pass = Pass {
@@ -88,7 +95,7 @@ impl Shared {
             clock: &*self.options.clock,
             closing: &self.closing,
             pace: &mut pace,
-            memory: self.options.compaction_memory,
+            memory,
             bytes_read: 0,
             bytes_written: 0,
             counts: Counts::default(),

@@ -45,6 +45,7 @@ impl DataDir {
             since_checkpoint: AtomicU64::new(0),
             stats: Stats::default(),
             cleaning: Mutex::new(()),
+            compaction: Mutex::new((options.compaction_memory, options.compaction_bytes_per_second)),
             closing: Closing::default(),
             space: Space::new(options.free_space_reserve),
             options,

@@ -25,6 +25,10 @@ async fn what_was_committed_is_there_after_opening_again() {
     let b = store.commit(create("b")).await.unwrap().topic("b").unwrap().id;
     store.commit(Change::DeleteTopic { id: b }).await.unwrap();
     store.commit(Change::ProducerIds { end: 1000 }).await.unwrap();
+    for (broker, value) in [(None, "5"), (Some(1), "6")] {
+        let config = BTreeMap::from([("max.connections".to_owned(), value.to_owned())]);
+        store.commit(Change::SetBrokerConfig { broker, config }).await.unwrap();
+    }
     let before = store.image();
     drop(store);
     let after = open(dir.path()).unwrap().image();
@@ -91,6 +95,8 @@ async fn a_long_history_is_rewritten() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("logmill.metadata");
     let mut changes = vec![Change::ClusterId { id: "c".to_owned() }, create("a")];
+    let config = BTreeMap::from([("max.connections".to_owned(), "5".to_owned())]);
+    changes.push(Change::SetBrokerConfig { broker: None, config: config.clone() });
     changes.extend((0..1100).map(|end| Change::ProducerIds { end }));
     fs::write(&path, encode_all(&changes).unwrap()).unwrap();
     let long = fs::metadata(&path).unwrap().len();

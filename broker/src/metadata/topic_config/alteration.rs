@@ -70,6 +70,21 @@ pub(crate) fn check_edits(edits: &[Edit<'_>]) -> Result<(), AlterationError> {
 
 /// The settings after the edits, all of them valid.
 pub(crate) fn edited(current: &Settings, edits: &[Edit<'_>], defaults: &Defaults) -> Result<Settings, AlterationError> {
+    let list = |settings: &Settings, name: &str| {
+        let definition = definition(name).filter(|definition| matches!(definition.kind, Kind::List(_)))?;
+        Some(defaults.effective(settings, definition).0.to_owned())
+    };
+    let settings = apply(current, edits, list)?;
+    check(&settings, defaults)?;
+    Ok(settings)
+}
+
+/// Makes the edits; what comes out is not checked. `list`: the present value of a setting that is a list.
+pub(crate) fn apply(
+    current: &Settings,
+    edits: &[Edit<'_>],
+    list: impl Fn(&Settings, &str) -> Option<String>,
+) -> Result<Settings, AlterationError> {
     check_edits(edits)?;
     let mut settings = current.clone();
     for edit in edits {
@@ -78,19 +93,16 @@ pub(crate) fn edited(current: &Settings, edits: &[Edit<'_>], defaults: &Defaults
             Operation::Delete => drop(settings.remove(edit.name)),
             Operation::Set => drop(settings.insert(edit.name.to_owned(), value.to_owned())),
             operation @ (Operation::Append | Operation::Subtract) => {
-                let known = definition(edit.name).filter(|definition| matches!(definition.kind, Kind::List(_)));
-                let Some(definition) = known else {
+                let Some(list) = list(&settings, edit.name) else {
                     let (what, name) = (operation.name(), edit.name);
                     let message = format!("Can't {what} to key {name} because its type is not LIST.");
                     return Err(AlterationError::Config(message));
                 };
-                let (list, _) = defaults.effective(&settings, definition);
-                let list = if operation == Operation::Append { append(list, value) } else { subtract(list, value) };
+                let list = if operation == Operation::Append { append(&list, value) } else { subtract(&list, value) };
                 settings.insert(edit.name.to_owned(), list);
             }
         }
     }
-    check(&settings, defaults)?;
     Ok(settings)
 }
 

@@ -49,7 +49,12 @@ impl Definition {
     }
 
     pub(crate) fn check(&self, value: &str) -> Result<(), String> {
-        let invalid = |why: String| Err(format!("Invalid value {value} for configuration {}: {why}", self.name));
+        self.check_as(self.name, value)
+    }
+
+    /// As [`Definition::check`], by the name that it was set under.
+    pub(crate) fn check_as(&self, name: &str, value: &str) -> Result<(), String> {
+        let invalid = |why: String| Err(format!("Invalid value {value} for configuration {name}: {why}"));
         match self.kind {
             Kind::Boolean if matches!(value, "true" | "false") => Ok(()),
             Kind::Boolean => invalid("Expected value to be either true or false".to_owned()),
@@ -83,7 +88,7 @@ impl Definition {
     }
 }
 
-const fn define(
+pub(crate) const fn define(
     name: &'static str,
     kind: Kind,
     default: &'static str,

@@ -81,6 +81,25 @@ async fn transcript(bootstrap: &str, dir: &Path) -> Result<Vec<Printed>> {
     }
     desk.call("configs", &with(&["--describe", "--all"])).await?;
 
+    for change in [
+        &["--entity-default", "--alter", "--add-config", "log.segment.bytes=2097152,message.max.bytes=900000"][..],
+        &["--entity-default", "--describe"],
+        &[
+            "--entity-name",
+            "1",
+            "--alter",
+            "--add-config",
+            "log.cleanup.policy=[delete,compact],message.max.bytes=800000",
+        ],
+        &["--entity-name", "1", "--alter", "--add-config", "broker.id=7"],
+        &["--entity-name", "1", "--alter", "--add-config", "message.max.bytes=x"],
+        &["--entity-name", "1", "--describe"],
+        &["--entity-name", "1", "--alter", "--delete-config", "log.cleanup.policy,message.max.bytes"],
+        &["--entity-default", "--alter", "--delete-config", "log.segment.bytes,message.max.bytes"],
+    ] {
+        desk.call("configs", &[&["--entity-type", "brokers"][..], change].concat()).await?;
+    }
+
     let lines: String = (0..100).map(|n| format!("value {n}\n")).collect();
     desk.call_with("console-producer", &["--topic", "adm"], &lines).await?;
     desk.call("get-offsets", &["--topic", "adm"]).await?;
@@ -109,7 +128,7 @@ async fn transcript(bootstrap: &str, dir: &Path) -> Result<Vec<Printed>> {
 /// Without ports, topic ids, sizes on disk and paths; in order what Kafka prints in that of its hash tables.
 fn neutral(out: &str, bootstrap: &str) -> String {
     let mut lines: Vec<String> = Vec::new();
-    for line in out.lines() {
+    for line in out.lines().filter(|line| *line != OWN_LINE) {
         let mut line = blank(&line.replace(bootstrap, "HOST:PORT"), "TopicId: ", "\t");
         for of_a_cluster in OF_A_CLUSTER {
             line = line.replace(of_a_cluster, "");
@@ -140,6 +159,10 @@ fn log_dirs(line: &str) -> Option<String> {
 
 /// With the feature eligible.leader.replicas, which is about several nodes, this is a setting of Kafka's cluster, shown with every topic.
 const OF_A_CLUSTER: [&str; 2] = ["DYNAMIC_DEFAULT_BROKER_CONFIG:min.insync.replicas=1, ", "min.insync.replicas=1,"];
+
+/// The same, with the settings of all brokers.
+const OWN_LINE: &str =
+    "  min.insync.replicas=1 sensitive=false synonyms={DYNAMIC_DEFAULT_BROKER_CONFIG:min.insync.replicas=1}";
 
 /// Replaces what stands between each `from` and the next `to`.
 fn blank(line: &str, from: &str, to: &str) -> String {
