@@ -124,6 +124,7 @@ fn open(
     let metadata: Arc<dyn MetadataStore> = Arc::new(EmbeddedStore::open(&*disk, &config.data_dir, new_cluster_id)?);
     let partitions = Arc::new(Partitions::new(data_dirs, settings.node_id(), defaults, metrics.clone()));
     partitions.apply(&metadata.image());
+    collector::counts::register(registry, &partitions)?;
     let clock = Clock::system();
     let groups = Groups::new(GroupsOptions {
         settings: settings.groups.clone(),
@@ -157,7 +158,7 @@ async fn serve(broker: Arc<Broker>, bound: Vec<Bound>, context: Context) -> Resu
     let limits = &broker.settings.config.limits;
     let shared = Shared {
         broker: broker.clone(),
-        budget: MemoryBudget::new(limits.max_in_flight_bytes),
+        budget: MemoryBudget::new(limits.max_in_flight_bytes, broker.metrics.in_flight.clone()),
         connections: Arc::default(),
         full: Arc::new(Throttle::every(COMPLAINT_INTERVAL)),
         tasks: TaskTracker::new(),

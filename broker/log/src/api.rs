@@ -127,6 +127,9 @@ pub trait LogListener: Send + Sync + 'static {
     fn fenced(&self, durable_end: i64);
 }
 
+/// Upper bounds, in seconds, of the classes that [`StatsSnapshot::commit_times`] counts.
+pub const COMMIT_SECONDS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0];
+
 /// Counters of a data directory since it was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct StatsSnapshot {
@@ -137,6 +140,8 @@ pub struct StatsSnapshot {
     pub committed_partitions: u64,
     pub commit_time_sum: Duration,
     pub commit_time_max: Duration,
+    /// Commits that took at most [`COMMIT_SECONDS`] and more than the bound before.
+    pub commit_times: [u64; COMMIT_SECONDS.len()],
     pub failed_syncs: u64,
     pub appended_batches: u64,
     pub appended_bytes: u64,

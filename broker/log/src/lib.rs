@@ -41,7 +41,7 @@ mod stats;
 mod tests;
 
 pub use api::{
-    AbortedTransaction, ActiveProducer, AppendAs, Appended, CleanerSnapshot, DiskSpace, LogListener,
+    AbortedTransaction, ActiveProducer, AppendAs, Appended, COMMIT_SECONDS, CleanerSnapshot, DiskSpace, LogListener,
     Origin, PartitionDir, ReadLimit, ReadSlice, StatsSnapshot, TimestampOffset, TopicId,
 };
 pub use clock::{Clock, SystemClock};

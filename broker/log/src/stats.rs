@@ -2,7 +2,7 @@
 
 mod cleaner;
 
-use crate::StatsSnapshot;
+use crate::{COMMIT_SECONDS, StatsSnapshot};
 use cleaner::CleanerStats;
 use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -16,6 +16,7 @@ pub(crate) struct Stats {
     pub committed_partitions: AtomicU64,
     pub commit_nanos_sum: AtomicU64,
     pub commit_nanos_max: AtomicU64,
+    pub commit_times: [AtomicU64; COMMIT_SECONDS.len()],
     pub failed_syncs: AtomicU64,
     pub appended_batches: AtomicU64,
     pub appended_bytes: AtomicU64,
@@ -32,6 +33,10 @@ impl Stats {
         self.committed_partitions.fetch_add(partitions as u64, Relaxed);
         self.commit_nanos_sum.fetch_add(nanos, Relaxed);
         self.commit_nanos_max.fetch_max(nanos, Relaxed);
+        let class = COMMIT_SECONDS.partition_point(|bound| *bound < took.as_secs_f64());
+        if let Some(commits) = self.commit_times.get(class) {
+            commits.fetch_add(1, Relaxed);
+        }
     }
 
     pub(crate) fn snapshot(&self) -> StatsSnapshot {
@@ -42,6 +47,7 @@ impl Stats {
             committed_partitions: get(&self.committed_partitions),
             commit_time_sum: Duration::from_nanos(get(&self.commit_nanos_sum)),
             commit_time_max: Duration::from_nanos(get(&self.commit_nanos_max)),
+            commit_times: self.commit_times.each_ref().map(get),
             failed_syncs: get(&self.failed_syncs),
             appended_batches: get(&self.appended_batches),
             appended_bytes: get(&self.appended_bytes),
@@ -62,6 +68,7 @@ impl StatsSnapshot {
             committed_partitions: self.committed_partitions + other.committed_partitions,
             commit_time_sum: self.commit_time_sum + other.commit_time_sum,
             commit_time_max: self.commit_time_max.max(other.commit_time_max),
+            commit_times: std::array::from_fn(|class| self.commit_times[class] + other.commit_times[class]),
             failed_syncs: self.failed_syncs + other.failed_syncs,
             appended_batches: self.appended_batches + other.appended_batches,
             appended_bytes: self.appended_bytes + other.appended_bytes,

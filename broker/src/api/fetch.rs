@@ -64,6 +64,7 @@ pub(crate) async fn handle(broker: &Arc<Broker>, request: Request) -> Result<Out
     let wanted = resolve(broker, &plan, request.version).await;
     let wait = Duration::from_millis(u64::try_from(decoded.max_wait_ms).unwrap_or(0));
     let deadline = broker.clock.monotonic() + wait;
+    let mut waited = Duration::ZERO;
     let min_bytes = u64::try_from(decoded.min_bytes).unwrap_or(0);
     let max_bytes = u64::try_from(decoded.max_bytes.min(MAX_RESPONSE_BYTES)).unwrap_or(0);
     let read_committed = decoded.isolation_level == 1;
@@ -75,18 +76,27 @@ pub(crate) async fn handle(broker: &Arc<Broker>, request: Request) -> Result<Out
         if bytes >= min_bytes || any_error || wait.is_zero() || wanted.is_empty() {
             break found;
         }
-        if !woken(broker, &wake, deadline).await {
+        let waiting = broker.clock.monotonic();
+        let more = woken(broker, &wake, deadline).await;
+        waited += waiting.elapsed();
+        if !more {
             break look(&wanted, max_bytes, read_committed).0;
         }
     };
     if let Some(magic) = down_convert::magic_of(request.version) {
         for (wanted, found) in wanted.iter().zip(&mut found) {
-            convert(wanted, found, magic, broker.settings.max_decompressed).await;
+            convert(broker, wanted, found, magic).await;
+        }
+    }
+    for (wanted, found) in wanted.iter().zip(&found) {
+        if let Ok(partition) = &wanted.partition {
+            partition.metrics.fetches.count(found.error.is_none());
         }
     }
     let answers: Vec<_> = found.iter().map(Found::answer).collect();
     let told = broker.fetch_sessions.finish(&plan, &answers);
-    respond(&request, plan.session_id, wanted, found, &told, read_committed)
+    let response = respond(&request, plan.session_id, wanted, found, &told, read_committed)?;
+    Ok(Outcome::Now(Response { waited, ..response }))
 }
 
 fn new_session_id() -> i32 {
@@ -119,11 +129,12 @@ impl Found {
 }
 
 /// Puts messages of an old format in the place of a slice.
-async fn convert(wanted: &Wanted, found: &mut Found, magic: i8, max_decompressed: usize) {
+async fn convert(broker: &Broker, wanted: &Wanted, found: &mut Found, magic: i8) {
     let (Some(slice), Ok(partition)) = (found.slice.take(), &wanted.partition) else { return };
     let Some(log) = partition.opened().cloned() else { return };
     let from = wanted.request.fetch_offset;
     let max_bytes = usize::try_from(wanted.request.partition_max_bytes.min(MAX_RESPONSE_BYTES)).unwrap_or(0);
+    let max_decompressed = broker.settings.max_decompressed;
     let converting = tokio::task::spawn_blocking(move || {
         down_convert::messages(&log, slice, from, magic, max_bytes, max_decompressed)
     });
@@ -132,6 +143,9 @@ async fn convert(wanted: &Wanted, found: &mut Found, magic: i8, max_decompressed
         Ok(messages) => found.converted = (!messages.is_empty()).then_some(messages),
         Err(error) => {
             let topic = &partition.topic().name;
+            if matches!(&error, PartitionError::Batch(error) if error.is_decompressed_too_large()) {
+                broker.metrics.refused.with_label_values(&["decompressed"]).inc();
+            }
             tracing::warn!(%topic, partition = partition.index(), %error, "records cannot be converted for an old client");
             *found = Found::failed(error.code());
         }
@@ -244,7 +258,7 @@ fn respond(
     found: Vec<Found>,
     told: &[bool],
     read_committed: bool,
-) -> Result<Outcome, Refused> {
+) -> Result<Response, Refused> {
     let mut slices = Vec::new();
     let mut response = FetchResponse { session_id, ..Default::default() };
     for ((wanted, found), _) in wanted.into_iter().zip(found).zip(told).filter(|(_, told)| **told) {
@@ -282,6 +296,5 @@ fn respond(
             }),
         }
     }
-    let frame = request.responder().response(&response)?.frame;
-    Ok(Outcome::Now(Response { frame, slices }))
+    Ok(Response { slices, ..request.responder().response(&response)? })
 }

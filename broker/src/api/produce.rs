@@ -120,6 +120,30 @@ async fn append(
     if topic.name.is_empty() {
         topic.name = partition.topic().name.to_string();
     }
+    let counted = partition.clone();
+    let appended = append_to(broker, request, partition, range, acks).await;
+    match &appended {
+        Ok(_) if acks == 0 => counted.metrics.produces.count(true),
+        // Counted when it is settled.
+        Ok(_) => {}
+        Err(rejected) => {
+            counted.metrics.produces.count(false);
+            if let Some(limit) = rejected.limit {
+                broker.metrics.refused.with_label_values(&[limit]).inc();
+            }
+        }
+    }
+    appended
+}
+
+async fn append_to(
+    broker: &Broker,
+    request: &mut Request,
+    partition: Arc<Partition>,
+    range: Option<Range<usize>>,
+    acks: i16,
+) -> Result<Pending, Rejected> {
+    let topic = partition.topic().clone();
     if partition.topic().is_internal() {
         let text = format!("topic '{}' is the broker's own", topic.name);
         return Err(Rejected::new(ErrorCode::InvalidTopicException, text));
@@ -133,7 +157,7 @@ async fn append(
     let rules = Rules {
         version: request.version,
         topic: &topic.name,
-        partition: index,
+        partition: partition.index(),
         config: &config,
         now_ms: broker.clock.now_ms(),
         max_decompressed: broker.settings.max_decompressed,
@@ -172,6 +196,7 @@ async fn settle(item: Item, timeout: Duration) -> PartitionProduceResponse<'stat
     let done = match item.result {
         Ok(pending) => {
             let wait = pending.partition.wait_durable(&pending.log, pending.appended.last_offset, timeout).await;
+            pending.partition.metrics.produces.count(wait.is_ok());
             wait.map(|()| pending.appended).map_err(told)
         }
         Err(refused) => Err(refused),

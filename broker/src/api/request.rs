@@ -1,12 +1,14 @@
 //! What a handler is given and what it gives back.
 
-use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc};
+use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use logmill_config::broker::Advertise;
 use logmill_log::ReadSlice;
 use logmill_protocol::{ApiKey, ApiMessage, DecodeError, EncodeError, Reader, RequestHeader, framing};
 use tokio::sync::OwnedSemaphorePermit;
+
+use crate::metrics::InFlight;
 
 /// The connection a request came over.
 #[derive(Debug)]
@@ -26,6 +28,19 @@ impl Connection {
     }
 }
 
+/// A frame's share of the memory for requests, given back when dropped.
+pub(crate) struct Memory {
+    pub(crate) _units: OwnedSemaphorePermit,
+    pub(crate) bytes: i64,
+    pub(crate) metrics: InFlight,
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.metrics.bytes.sub(self.bytes);
+    }
+}
+
 /// One request: its header, and its frame, whose memory counts against the broker's budget until this is dropped.
 pub(crate) struct Request {
     pub(crate) api_key: ApiKey,
@@ -36,15 +51,11 @@ pub(crate) struct Request {
     pub(crate) frame: BytesMut,
     /// Where the message begins in `frame`.
     pub(crate) body_at: usize,
-    pub(crate) _memory: Option<OwnedSemaphorePermit>,
+    pub(crate) _memory: Option<Memory>,
 }
 
 impl Request {
-    pub(crate) fn parse(
-        frame: BytesMut,
-        memory: Option<OwnedSemaphorePermit>,
-        connection: Arc<Connection>,
-    ) -> Result<Self, Refused> {
+    pub(crate) fn parse(frame: BytesMut, memory: Option<Memory>, connection: Arc<Connection>) -> Result<Self, Refused> {
         let mut reader = Reader::new(&frame);
         let header = RequestHeader::decode(&mut reader)?;
         let (api_key, version, correlation_id) = (header.api_key, header.api_version, header.correlation_id);
@@ -84,7 +95,7 @@ pub(crate) struct Responder {
 impl Responder {
     pub(crate) fn response<'a, M: ApiMessage<'a>>(self, response: &M) -> Result<Response, Refused> {
         let frame = framing::encode_response(self.correlation_id, self.version, response)?;
-        Ok(Response { frame, slices: Vec::new() })
+        Ok(Response { frame, slices: Vec::new(), waited: Duration::ZERO })
     }
 }
 
@@ -92,6 +103,8 @@ impl Responder {
 pub(crate) struct Response {
     pub(crate) frame: framing::Frame,
     pub(crate) slices: Vec<ReadSlice>,
+    /// How long the handler waited for others' records.
+    pub(crate) waited: Duration,
 }
 
 pub(crate) type LaterResponse = Pin<Box<dyn Future<Output = Result<Response, Refused>> + Send>>;

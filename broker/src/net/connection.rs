@@ -1,10 +1,11 @@
 //! One connection: requests are handled in order, responses leave in order; a produce that waits for the disk does not hold up what follows.
 
-use std::{pin::pin, sync::Arc};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use tokio::{
     net::{TcpStream, tcp::OwnedWriteHalf},
     sync::mpsc,
+    time::Instant,
 };
 
 use super::{
@@ -17,11 +18,21 @@ use crate::{
         request::{Connection, LaterResponse, Outcome, Refused, Request, Response},
     },
     broker::Broker,
+    metrics::ApiMetrics,
 };
 
-enum Queued {
+/// A response in its place behind the earlier ones.
+struct Queued {
+    response: Ready,
+    api: Arc<ApiMetrics>,
+    /// When the handler was done.
+    since: Instant,
+}
+
+enum Ready {
     Now(Response),
-    Later(LaterResponse),
+    /// After so much work of the handler's.
+    Later(LaterResponse, Duration),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -84,39 +95,46 @@ async fn read(
         };
         let Some((frame, memory)) = next else { return Ok(()) };
         let request = Request::parse(frame, memory, connection.clone())?;
-        let api = request.api_key.name();
+        let api = broker.metrics.requests.of(request.api_key);
         let start = broker.clock.monotonic();
         // Room for the answer first: a client that reads none is not read from either.
         let Ok(place) = queue.reserve().await else { return Ok(()) };
         let outcome = dispatch(broker, request).await?;
-        let metrics = &broker.metrics;
-        metrics.requests.with_label_values(&[api]).inc();
-        match outcome {
+        let since = broker.clock.monotonic();
+        let took = since.saturating_duration_since(start);
+        api.count.inc();
+        let response = match outcome {
             Outcome::Now(response) => {
-                metrics.request_seconds.with_label_values(&[api]).observe(start.elapsed().as_secs_f64());
-                place.send(Queued::Now(response));
+                api.ready(took.saturating_sub(response.waited), response.waited);
+                Ready::Now(response)
             }
-            Outcome::Later(later) => {
-                let seconds = metrics.request_seconds.with_label_values(&[api]);
-                place.send(Queued::Later(Box::pin(async move {
-                    let response = later.await;
-                    seconds.observe(start.elapsed().as_secs_f64());
-                    response
-                })));
+            Outcome::Later(later) => Ready::Later(later, took),
+            Outcome::Nothing => {
+                api.ready(took, Duration::ZERO);
+                continue;
             }
-            Outcome::Nothing => {}
-        }
+        };
+        place.send(Queued { response, api, since });
     }
 }
 
 async fn write_all(broker: &Broker, output: &OwnedWriteHalf, mut queued: mpsc::Receiver<Queued>) -> Result<(), End> {
     let patience = broker.settings.config.limits.slow_reader_timeout;
-    while let Some(next) = queued.recv().await {
-        let response = match next {
-            Queued::Now(response) => response,
-            Queued::Later(later) => later.await?,
+    while let Some(Queued { response, api, since }) = queued.recv().await {
+        let response = match response {
+            Ready::Now(response) => {
+                api.queued(since.elapsed());
+                response
+            }
+            Ready::Later(later, local) => {
+                let response = later.await?;
+                api.ready(local, since.elapsed());
+                response
+            }
         };
+        let start = broker.clock.monotonic();
         write::write(output, &response, patience).await.map_err(End::Write)?;
+        api.sent(start.elapsed());
     }
     Ok(())
 }

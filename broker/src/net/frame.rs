@@ -6,9 +6,11 @@ use bytes::{Buf, BufMut, BytesMut};
 use logmill_protocol::framing::{self, FrameError, LENGTH_BYTES};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::Semaphore,
     time::timeout,
 };
+
+use crate::{api::request::Memory, metrics::InFlight};
 
 /// Frames up to this many bytes are read without asking the budget: connections are bounded, too.
 const FREE_BYTES: usize = 16 << 10;
@@ -48,18 +50,28 @@ impl ReadFailure {
 pub(crate) struct MemoryBudget {
     units: Arc<Semaphore>,
     total: u32,
+    metrics: InFlight,
 }
 
 impl MemoryBudget {
-    pub(crate) fn new(bytes: u64) -> Self {
+    pub(crate) fn new(bytes: u64, metrics: InFlight) -> Self {
         let total = u32::try_from(bytes / UNIT as u64).unwrap_or(u32::MAX).clamp(1, u32::MAX >> 4);
-        Self { units: Arc::new(Semaphore::new(total as usize)), total }
+        Self { units: Arc::new(Semaphore::new(total as usize)), total, metrics }
     }
 
     /// Waits for room. A frame larger than all of it waits until it is alone.
-    async fn take(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).min(self.total);
-        self.units.clone().acquire_many_owned(units).await.ok()
+    async fn take(&self, bytes: usize) -> Option<Memory> {
+        let count = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).min(self.total);
+        let units = match self.units.clone().try_acquire_many_owned(count) {
+            Ok(units) => units,
+            Err(_) => {
+                self.metrics.waits.inc();
+                self.units.clone().acquire_many_owned(count).await.ok()?
+            }
+        };
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.metrics.bytes.add(bytes);
+        Some(Memory { _units: units, bytes, metrics: self.metrics.clone() })
     }
 }
 
@@ -73,7 +85,7 @@ pub(crate) struct FrameReader<R> {
 }
 
 /// A frame's bytes after the length, and its share of the budget.
-pub(crate) type Frame = (BytesMut, Option<OwnedSemaphorePermit>);
+pub(crate) type Frame = (BytesMut, Option<Memory>);
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub(crate) fn new(input: R, max_frame: usize, budget: MemoryBudget, idle: Duration) -> Self {
@@ -127,7 +139,7 @@ mod tests {
     use super::*;
 
     fn reader<R: AsyncRead + Unpin>(input: R) -> FrameReader<R> {
-        FrameReader::new(input, 1 << 30, MemoryBudget::new(64 << 20), Duration::from_secs(5))
+        FrameReader::new(input, 1 << 30, MemoryBudget::new(64 << 20, InFlight::default()), Duration::from_secs(5))
     }
 
     #[tokio::test]
@@ -164,14 +176,17 @@ mod tests {
 
     #[tokio::test]
     async fn a_large_frame_waits_for_its_share() {
-        let budget = MemoryBudget::new(100 << 10);
+        let metrics = InFlight::default();
+        let budget = MemoryBudget::new(100 << 10, metrics.clone());
         let frame: Vec<u8> = [&(60u32 << 10).to_be_bytes()[..], &vec![7; 60 << 10]].concat();
         let mut first = FrameReader::new(&frame[..], 1 << 20, budget.clone(), Duration::from_secs(5));
         let mut second = FrameReader::new(&frame[..], 1 << 20, budget, Duration::from_secs(5));
         let held = first.next().await.unwrap().unwrap();
         let waiting = timeout(Duration::from_millis(20), second.next()).await;
         assert!(waiting.is_err(), "read without room in the budget");
+        assert_eq!((metrics.bytes.get(), metrics.waits.get()), (60 << 10, 1));
         drop(held);
+        assert_eq!(metrics.bytes.get(), 0);
         // Its length was consumed, so it begins anew.
         let mut second = FrameReader::new(&frame[..], 1 << 20, second.budget.clone(), Duration::from_secs(5));
         assert!(second.next().await.unwrap().is_some());

@@ -1,12 +1,15 @@
 //! What the data directories count, read when the metrics are scraped.
 
 mod cleaner;
+pub(crate) mod counts;
+mod flush;
 
 use std::{
     collections::BTreeMap,
     sync::{Arc, Weak},
 };
 
+use logmill_log::StatsSnapshot;
 use prometheus::{
     Gauge, IntCounter, IntGauge, IntGaugeVec, Opts, Registry,
     core::{Collector, Desc},
@@ -29,6 +32,7 @@ struct LogCollector {
     fenced_partitions: IntGauge,
     partitions: IntGauge,
     log_bytes: IntGaugeVec,
+    flush_time: flush::FlushTime,
 }
 
 /// Registers the metrics of the data directories.
@@ -56,6 +60,7 @@ pub(crate) fn register(registry: &Registry, data_dirs: &Arc<DataDirs>) -> Result
             Opts::new("logmill_broker_log_bytes", "Bytes of all segments of a topic; the largest topics only"),
             &["topic"],
         )?,
+        flush_time: flush::FlushTime::new()?,
     }))
 }
 
@@ -73,8 +78,7 @@ impl LogCollector {
         ]
     }
 
-    fn refresh(&self, data_dirs: &DataDirs) {
-        let stats = data_dirs.stats();
+    fn refresh(&self, data_dirs: &DataDirs, stats: &StatsSnapshot) {
         let set = |counter: &IntCounter, value: u64| {
             counter.reset();
             counter.inc_by(value);
@@ -103,12 +107,13 @@ impl LogCollector {
 
 impl Collector for LogCollector {
     fn desc(&self) -> Vec<&Desc> {
-        self.all().into_iter().flat_map(Collector::desc).collect()
+        self.all().into_iter().flat_map(Collector::desc).chain([self.flush_time.desc()]).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
         let Some(data_dirs) = self.data_dirs.upgrade() else { return Vec::new() };
-        self.refresh(&data_dirs);
-        self.all().into_iter().flat_map(Collector::collect).collect()
+        let stats = data_dirs.stats();
+        self.refresh(&data_dirs, &stats);
+        self.all().into_iter().flat_map(Collector::collect).chain([self.flush_time.collect(&stats)]).collect()
     }
 }

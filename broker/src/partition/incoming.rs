@@ -34,17 +34,20 @@ pub(crate) struct Rejected {
     pub(crate) message: String,
     /// Places in the batch of the records that are at fault, where single ones are.
     pub(crate) records: Vec<i32>,
+    /// The broker's limit that they exceed, for the metric.
+    pub(crate) limit: Option<&'static str>,
 }
 
 impl Rejected {
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), records: Vec::new() }
+        Self { code, message: message.into(), records: Vec::new(), limit: None }
     }
 }
 
 impl From<BatchError> for Rejected {
     fn from(error: BatchError) -> Self {
-        Self::new(error.error_code(), error.to_string())
+        let limit = error.is_decompressed_too_large().then_some("decompressed");
+        Self { limit, ..Self::new(error.error_code(), error.to_string()) }
     }
 }
 
@@ -99,7 +102,7 @@ fn check_times(batch: &Batch<'_>, data: &[u8], oldest: i64, rules: &Rules<'_>) -
     let message = format!(
         "Timestamps of records for topic partition {topic}-{partition} are older than {oldest}, which message.timestamp.before.max.ms allows."
     );
-    Err(Rejected { code: ErrorCode::InvalidTimestamp, message, records })
+    Err(Rejected { records, ..Rejected::new(ErrorCode::InvalidTimestamp, message) })
 }
 
 fn check_keys(batch: &Batch<'_>, data: &[u8], rules: &Rules<'_>) -> Result<(), Rejected> {
@@ -109,7 +112,7 @@ fn check_keys(batch: &Batch<'_>, data: &[u8], rules: &Rules<'_>) -> Result<(), R
     }
     let (topic, partition) = (rules.topic, rules.partition);
     let message = format!("Compacted topic cannot accept message without key in topic partition {topic}-{partition}.");
-    Err(Rejected { code: ErrorCode::InvalidRecord, message, records })
+    Err(Rejected { records, ..Rejected::new(ErrorCode::InvalidRecord, message) })
 }
 
 #[cfg(test)]

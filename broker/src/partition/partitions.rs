@@ -76,6 +76,17 @@ impl Partitions {
         self.topics.read().by_name.get(topic).map(|hosted| hosted.partitions.clone()).unwrap_or_default()
     }
 
+    /// How many there are, and how many of them need more replicas in sync than there are.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let topics = self.topics.read();
+        topics.by_name.values().fold((0, 0), |(all, under), hosted| {
+            let count = hosted.partitions.len();
+            let first = hosted.partitions.first();
+            let lacking = first.is_some_and(|partition| partition.config().min_insync_replicas > 1);
+            (all + count, under + if lacking { count } else { 0 })
+        })
+    }
+
     /// Takes over a newer image: hosts new topics, forgets deleted ones, passes on changed settings. Opens nothing.
     pub(crate) fn apply(&self, image: &Image) {
         let mut topics = self.topics.write();

@@ -84,6 +84,33 @@ async fn health_and_metrics_tell_what_happens() {
     assert_eq!(gathered("logmill_broker_connections"), 1.0);
     assert!(gathered("logmill_broker_commits_total") >= 1.0);
     assert!(gathered("logmill_broker_log_bytes") > 61.0);
+    assert_eq!(gathered("logmill_broker_partition_count"), 1.0);
+    assert_eq!(gathered("logmill_broker_leader_count"), 1.0);
+    assert_eq!(gathered("logmill_broker_under_min_isr_partition_count"), 0.0);
+    assert_eq!(gathered("logmill_broker_fetch_requests_total"), 1.0);
+    let families = context.metrics.gather();
+    let family = |name: &str| families.iter().find(|family| family.name() == name).unwrap().get_metric();
+    let flushes = family("logmill_broker_log_flush_seconds")[0].get_histogram();
+    assert_eq!(flushes.get_sample_count() as f64, gathered("logmill_broker_commits_total"));
+    assert!(flushes.get_bucket().last().unwrap().cumulative_count() >= 1 && flushes.get_sample_sum() > 0.0);
+    let time_of = |api: &str, stage: &str| {
+        let has = |value| move |label: &prometheus::proto::LabelPair| label.value() == value;
+        let of = |metric: &&prometheus::proto::Metric| {
+            metric.get_label().iter().any(has(api)) && metric.get_label().iter().any(has(stage))
+        };
+        let metric = family("logmill_broker_request_stage_seconds_total").iter().find(of).unwrap();
+        metric.get_counter().get_value()
+    };
+    for (api, stage) in [
+        ("Produce", "local"),
+        ("Produce", "remote"),
+        ("Produce", "response_send"),
+        ("Fetch", "local"),
+        ("Fetch", "response_queue"),
+    ] {
+        assert!(time_of(api, stage) > 0.0, "{api} {stage}");
+    }
+    assert_eq!(time_of("Fetch", "remote"), 0.0, "there was something to read");
     broker.stop().await;
     assert!(!context.health.is_ready());
 }

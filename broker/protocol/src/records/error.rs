@@ -50,6 +50,11 @@ pub enum BatchError {
 }
 
 impl BatchError {
+    /// Whether it would decompress to more than it may.
+    pub fn is_decompressed_too_large(&self) -> bool {
+        matches!(self, BatchError::Compression(CompressionError::TooLarge { .. }))
+    }
+
     /// What Kafka answers a producer.
     pub fn error_code(&self) -> ErrorCode {
         match self {
