@@ -2,6 +2,7 @@
 
 pub(crate) mod alter_configs;
 pub(crate) mod deletion;
+pub(crate) mod log_dirs;
 
 use std::{
     net::{TcpStream, ToSocketAddrs},
@@ -96,6 +97,13 @@ impl Connection {
             }
         }
         Err(last.unwrap_or_else(|| fault::usage("--brokers names no broker, expected HOST:PORT")))
+    }
+
+    /// Whether brokers are reached without TLS and SASL, as far as the properties say.
+    pub(crate) fn is_plain(&self) -> bool {
+        let secured =
+            |(key, value): &(String, String)| key == "security.protocol" && !value.eq_ignore_ascii_case("plaintext");
+        !self.properties.iter().any(secured)
     }
 
     /// A consumer that joins no group: for metadata, offsets and reading by assignment.

@@ -39,6 +39,7 @@ const HOUSES: [(&str, &str, &[&str]); 14] = [
         &[
             "logmill-agent",
             "logmill-broker",
+            "logmill-protocol",
             "logmill-sinks",
             "logmill-index",
             "logmill-allocator",

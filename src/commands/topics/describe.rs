@@ -1,18 +1,21 @@
 //! `logmill topics describe [NAME]`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::bail;
 use rdkafka::{
     admin::{ConfigSource, ResourceSpecifier},
     consumer::Consumer,
-    metadata::MetadataPartition,
+    metadata::{Metadata, MetadataPartition, MetadataTopic},
 };
 use serde_json::json;
 
 use super::Shown;
 use crate::{
-    kafka::{block_on, code_words, is_unknown_topic},
+    kafka::{
+        block_on, code_words, is_unknown_topic,
+        log_dirs::{self, Sizes},
+    },
     output::{self, Output, dash, ids},
 };
 
@@ -31,6 +34,7 @@ pub(super) fn run(name: Option<&str>, shown: &Shown) -> anyhow::Result<()> {
     }
     let names: Vec<&str> = topics.iter().map(|t| t.name()).collect();
     let configs = configs(&names, shown)?;
+    let sizes = sizes(&metadata, &topics, shown);
     let (mut rows, mut list) = (Vec::new(), Vec::new());
     for topic in &topics {
         let config = configs.get(topic.name()).cloned().unwrap_or_default();
@@ -42,8 +46,9 @@ pub(super) fn run(name: Option<&str>, shown: &Shown) -> anyhow::Result<()> {
                 (p.leader() >= 0).then(|| consumer.fetch_watermarks(topic.name(), p.id(), shown.connection.timeout));
             known.and_then(Result::ok)
         };
-        let partitions: Vec<_> = partitions.into_iter().map(|p| (p, offsets(&p))).collect();
-        for (p, offsets) in &partitions {
+        let size = |p: &MetadataPartition| sizes.get(&p.leader())?.get(&(topic.name().to_owned(), p.id())).copied();
+        let partitions: Vec<_> = partitions.into_iter().map(|p| (p, offsets(&p), size(p))).collect();
+        for (p, offsets, size) in &partitions {
             rows.push(vec![
                 topic.name().to_owned(),
                 p.id().to_string(),
@@ -52,25 +57,48 @@ pub(super) fn run(name: Option<&str>, shown: &Shown) -> anyhow::Result<()> {
                 ids(p.isr()),
                 dash(offsets.map(|(start, _)| start)),
                 dash(offsets.map(|(_, end)| end)),
+                dash(*size),
             ]);
         }
         list.push(json!({
             "topic": topic.name(),
             "partition_count": partitions.len(),
-            "replication_factor": partitions.iter().map(|(p, _)| p.replicas().len()).max().unwrap_or(0),
+            "replication_factor": partitions.iter().map(|(p, ..)| p.replicas().len()).max().unwrap_or(0),
             "configs": config,
-            "partitions": partitions.iter().map(|(p, offsets)| json!({
+            "partitions": partitions.iter().map(|(p, offsets, size)| json!({
                 "partition": p.id(), "leader": p.leader(), "replicas": p.replicas(), "isr": p.isr(),
                 "log_start_offset": offsets.map(|(start, _)| start), "log_end_offset": offsets.map(|(_, end)| end),
+                "size_bytes": size,
             })).collect::<Vec<_>>(),
         }));
     }
-    let header = ["topic", "partition", "leader", "replicas", "isr", "log_start_offset", "log_end_offset"];
+    let header =
+        ["topic", "partition", "leader", "replicas", "isr", "log_start_offset", "log_end_offset", "size_bytes"];
     output::print(shown.output, &header, rows, &list.into())?;
     if shown.output == Output::Table {
         print_configs(&configs)?;
     }
     Ok(())
+}
+
+/// What the partitions take on the disks of each broker; without those that cannot be asked.
+fn sizes(metadata: &Metadata, topics: &[&MetadataTopic], shown: &Shown) -> HashMap<i32, Sizes> {
+    if !shown.connection.is_plain() {
+        return HashMap::new();
+    }
+    let mut sizes = HashMap::new();
+    for broker in metadata.brokers() {
+        let led = |topic: &&MetadataTopic| -> Vec<i32> {
+            topic.partitions().iter().filter(|p| p.leader() == broker.id()).map(|p| p.id()).collect()
+        };
+        let wanted: Vec<_> =
+            topics.iter().map(|topic| (topic.name(), led(topic))).filter(|(_, led)| !led.is_empty()).collect();
+        let port = u16::try_from(broker.port()).unwrap_or(0);
+        if let Ok(found) = log_dirs::sizes((broker.host(), port), &wanted, shown.connection.timeout) {
+            sizes.insert(broker.id(), found);
+        }
+    }
+    sizes
 }
 
 fn print_configs(configs: &BTreeMap<String, BTreeMap<String, String>>) -> anyhow::Result<()> {

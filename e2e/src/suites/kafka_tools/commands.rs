@@ -61,7 +61,10 @@ async fn topics(shell: &Shell<'_>) -> Result<()> {
     shell.good(&alter(&["--partitions", "4", "--config", "retention.ms=50000000", "--dry-run"])).await?;
     let described =
         |rows: Vec<Value>| (rows[0]["partition_count"].as_i64(), rows[0]["configs"]["retention.ms"].clone());
-    let before = described(shell.json(&["topics", "describe", "cmd"]).await?);
+    let rows = shell.json(&["topics", "describe", "cmd"]).await?;
+    let size = |partition: usize| rows[0]["partitions"][partition]["size_bytes"].as_u64();
+    ensure!(size(0) > Some(0) && size(1) == Some(0), "sizes are {:?} and {:?}", size(0), size(1));
+    let before = described(rows);
     ensure!(before == (Some(2), Value::Null), "a dry run changed the topic: {before:?}");
     shell.good(&alter(&["--partitions", "3", "--config", "retention.ms=60000000"])).await?;
     crate::clock::until("the new partition", Duration::from_secs(10), Duration::from_millis(100), || async {
