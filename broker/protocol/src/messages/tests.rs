@@ -1,6 +1,7 @@
 //! Tests over every message and version: against an independent codec, against hostile bytes, against known bytes.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod corpus;
 mod differential;
 mod hostile;
 mod known_bytes;
@@ -56,3 +57,22 @@ use for_every_api;
 
 /// Cut into the texts of random values; has characters of one to four bytes.
 const TEXT: &str = "logs.app-1_ä€😀 the quick brown fox jumps over the lazy dog";
+
+macro_rules! names {
+    ($($api:ident: $($message:ident),*;)*) => { const LISTED: &[&str] = &[$(stringify!($api)),*]; };
+}
+
+for_every_api!(names);
+
+/// So that each is held against the other codec, and fed hostile bytes.
+#[test]
+fn every_file_of_messages_is_listed() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/messages");
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        // Records of a topic, which have a test of their own.
+        let other = ["tests", "consumer_offsets"].contains(&name);
+        assert!(other || LISTED.contains(&name), "for_every_api does not name {name}");
+    }
+}

@@ -7,7 +7,7 @@ use crate::{Message, Reader, RequestHeader, Writer};
 
 /// Bytes of memory per byte of input: an element of an array takes so many times the fewest bytes it has on the wire.
 /// The largest case is an array of texts, each of 16 bytes in memory, 24 if it may be owned, and one on the wire.
-const MEMORY_PER_BYTE: usize = 40;
+pub(super) const MEMORY_PER_BYTE: usize = 40;
 
 fn check<T>(name: &str, version: i16, input: &[u8], decode: impl Fn(&[u8]) -> T) {
     let allocated = allocated_by(|| decode(input));
