@@ -20,7 +20,8 @@ struct Entry {
     end: u64,
     cost: u32,
     state: State,
-    ends_line: bool,
+    /// Lines that end in it.
+    lines: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,16 +61,26 @@ impl InFlight {
     /// A record was handed to the producer; `cost` is what it takes from the byte budget.
     pub(crate) fn sent(&mut self, end: u64, cost: u32, ends_line: bool) {
         self.pending += 1;
-        self.entries.push_back(Entry { end, cost, state: State::Pending, ends_line });
+        self.entries.push_back(Entry { end, cost, state: State::Pending, lines: ends_line.into() });
     }
 
     pub(crate) fn dropped(&mut self, end: u64, reason: Reason) {
-        self.entries.push_back(Entry { end, cost: 0, state: State::Dropped(reason), ends_line: true });
+        self.passed(end, State::Dropped(reason), true);
     }
 
     /// Bytes up to `end` were passed over: no record, but maybe the end of a line sent in pieces.
     pub(crate) fn skipped(&mut self, end: u64, ends_line: bool) {
-        self.entries.push_back(Entry { end, cost: 0, state: State::Nothing, ends_line });
+        self.passed(end, State::Nothing, ends_line);
+    }
+
+    /// A run of lines that are no records is one entry: they cost nothing of the byte budget, however long the record before
+    /// them is under way.
+    fn passed(&mut self, end: u64, state: State, ends_line: bool) {
+        if let Some(last) = self.entries.back_mut().filter(|last| last.state == state && last.lines < u32::MAX) {
+            (last.end, last.lines) = (end, last.lines + u32::from(ends_line));
+            return;
+        }
+        self.entries.push_back(Entry { end, cost: 0, state, lines: ends_line.into() });
     }
 
     /// Takes a delivery report; returns the record's cost, 0 when it is not ours any more.
@@ -88,8 +99,8 @@ impl InFlight {
         while let Some(entry) = self.entries.front() {
             match entry.state {
                 State::Pending | State::Failed => break,
-                State::Acknowledged | State::Nothing => ledger.acknowledged += u64::from(entry.ends_line),
-                State::Dropped(reason) => ledger.dropped[reason as usize] += 1,
+                State::Acknowledged | State::Nothing => ledger.acknowledged += u64::from(entry.lines),
+                State::Dropped(reason) => ledger.dropped[reason as usize] += u64::from(entry.lines),
             }
             position = Some(entry.end);
             self.first += 1;
@@ -101,7 +112,7 @@ impl InFlight {
     /// Forgets everything unfinished; returns the cost of what was still pending, and how many lines end in all of it.
     pub(crate) fn give_up(&mut self) -> (u64, u64) {
         let cost = self.entries.iter().filter(|e| e.state == State::Pending).map(|e| u64::from(e.cost)).sum();
-        let lines = self.entries.iter().filter(|e| e.ends_line).count() as u64;
+        let lines = self.entries.iter().map(|e| u64::from(e.lines)).sum();
         self.first = self.next_sequence();
         self.entries.clear();
         (self.pending, self.failed) = (0, false);
@@ -144,5 +155,19 @@ mod tests {
         assert_eq!(5, flight.report(3, true));
         assert_eq!(Some(10), flight.advance(&mut ledger));
         assert_eq!(1, ledger.acknowledged);
+    }
+
+    #[test]
+    fn what_is_dropped_behind_a_record_under_way_takes_no_room() {
+        let (mut flight, mut ledger) = (InFlight::default(), Ledger::default());
+        flight.sent(1, 5, true);
+        (2..=1_000_001).for_each(|end| flight.dropped(end, Reason::Limit));
+        flight.dropped(1_000_002, Reason::Sample);
+        flight.sent(1_000_003, 5, true);
+        assert_eq!(4, flight.entries.len());
+        assert_eq!(5, flight.report(3, true), "numbers are given to records as before");
+        flight.report(0, true);
+        assert_eq!(Some(1_000_003), flight.advance(&mut ledger));
+        assert_eq!((2, 1_000_000), (ledger.acknowledged, ledger.dropped[Reason::Limit as usize]));
     }
 }
