@@ -10,6 +10,7 @@ mod emit;
 mod fed;
 mod finish;
 mod look;
+mod narrow;
 mod read;
 mod refusal;
 mod relimit;
@@ -116,6 +117,7 @@ struct InputState {
     /// Files born from then on are owed in full.
     since: Since,
     refusal: refusal::Refusal,
+    sizes: narrow::Sizes,
 }
 
 pub(crate) struct Engine<P> {
@@ -150,7 +152,8 @@ pub(crate) struct Engine<P> {
     full: bool,
     /// The producer took records since it was told that none follow.
     unhurried: bool,
-    renew: Option<usize>,
+    /// The producer is to be replaced.
+    renew: bool,
     /// Producers that broke since the last acknowledgement, and when the next one may be started.
     broken: u32,
     next_renewal: Instant,
@@ -229,7 +232,7 @@ impl<P: Producer> Engine<P> {
             timers: timers::Timers::default(),
             full: false,
             unhurried: false,
-            renew: None,
+            renew: false,
             broken: 0,
             next_renewal: now.mono,
             next_look: now.mono,
@@ -359,7 +362,7 @@ impl<P: Producer> Engine<P> {
     }
 
     fn idle_for(&self, now: Now) -> Duration {
-        if self.renew.is_some() {
+        if self.renew {
             return Duration::from_secs(1);
         }
         if !self.full && !self.read.is_empty() {
@@ -435,6 +438,7 @@ impl InputState {
             first_start: opened != Opened::Damaged && !log.state().inputs.contains(&input.name),
             since: known.copied().unwrap_or(Since { globs, ms }),
             refusal: refusal::Refusal::default(),
+            sizes: narrow::Sizes::default(),
             config: input.clone(),
         })
     }

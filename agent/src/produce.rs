@@ -50,7 +50,7 @@ pub(crate) enum Outcome {
     Acknowledged,
     /// Given up by the producer: the file must be read again from its acknowledged prefix.
     Failed,
-    /// The broker takes no batch of this size: smaller ones must be sent.
+    /// The topic takes no batch of this size: smaller ones must be sent.
     TooLarge,
     /// For a reason that the next try does not mend: what goes there stands.
     Refused(RDKafkaErrorCode),
@@ -85,7 +85,8 @@ pub(crate) trait Producer {
     fn broken(&self) -> bool;
 
     /// Replaces the producer by a new one; records under way are forgotten, none of their reports comes any more.
-    fn renew(&mut self, max_record_bytes: usize) -> Result<(), String>;
+    /// It gathers at most `max_batch_bytes`, or one record.
+    fn renew(&mut self, max_batch_bytes: usize) -> Result<(), String>;
 
     /// Largest value, key and header a record may have together.
     fn max_record_bytes(&self) -> usize;

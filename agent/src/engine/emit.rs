@@ -50,7 +50,7 @@ impl<P: Producer> Engine<P> {
     pub(super) fn emit(&mut self, tracked: &mut Tracked, slot: usize, framing: &Framing, kept: &Kept) -> Emitted {
         let Some(generation) = tracked.generation else { return Emitted::Full };
         let Some(kept) = &self.identified(tracked, &generation, *kept) else { return Emitted::Taken };
-        let InputState { config: input, parser, transform, .. } = &self.inputs[tracked.input];
+        let InputState { config: input, parser, transform, sizes, .. } = &self.inputs[tracked.input];
         let time_ms = tracked.time_of(kept.end);
         if self.read_time.0 != time_ms {
             self.read_time = (time_ms, record::read_time(time_ms));
@@ -81,7 +81,7 @@ impl<P: Producer> Engine<P> {
         };
         let own_key = if input.key == Key::File { path.len() } else { 0 };
         let room = if transform.is_some() { transform::ROOM } else { 0 };
-        let limit = self.producer.max_record_bytes().saturating_sub(FRAMING + own_key + room);
+        let limit = sizes.most(self.producer.max_record_bytes()).saturating_sub(FRAMING + own_key + room);
         let mut value = self.encoder.encode(&line, &tracked.shape, parser, limit);
         let host = self.around.host_name.as_bytes();
         let mut key = match &input.key {

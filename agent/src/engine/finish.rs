@@ -48,7 +48,7 @@ impl<P: Producer> Engine<P> {
 
     pub(super) fn update_health(&self, now: Now) {
         let waiting = self.in_flight_bytes > 0 && now.mono.saturating_duration_since(self.last_acknowledged) > SILENCE;
-        let state = if waiting || self.renew.is_some() {
+        let state = if waiting || self.renew {
             Err(self.producer.trouble().unwrap_or_else(|| "kafka does not acknowledge".to_owned()))
         } else {
             self.standing().map_or(Ok(()), Err)

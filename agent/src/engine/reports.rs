@@ -13,8 +13,6 @@ use crate::{
 /// Waits after failed deliveries of a file and after broken producers, doubled from the first to the last.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 const LAST_WAIT: Duration = Duration::from_secs(30);
-/// Batches are not made smaller than this, whatever the broker says.
-const SMALLEST_RECORD: usize = 16 << 10;
 
 /// After so many failures in a row.
 fn backoff(failures: u32) -> Duration {
@@ -47,8 +45,8 @@ impl<P: Producer> Engine<P> {
                     self.refused(input, code, now);
                 }
                 Outcome::TooLarge if cost > 0 => {
-                    let half = self.producer.max_record_bytes() / 2;
-                    self.renew = Some(self.renew.unwrap_or(half).min(half).max(SMALLEST_RECORD));
+                    let input = tracked.input;
+                    self.too_large(input, now);
                 }
                 Outcome::TooLarge | Outcome::Refused(_) | Outcome::Failed => {}
             }
@@ -63,9 +61,7 @@ impl<P: Producer> Engine<P> {
             self.advance(last, now);
         }
         self.deliveries = deliveries;
-        if self.producer.broken() && self.renew.is_none() {
-            self.renew = Some(self.producer.max_record_bytes());
-        }
+        self.renew |= self.producer.broken();
     }
 
     /// Moves a file's acknowledged prefix; once all its records are reported and one failed, reads it again.
@@ -107,9 +103,11 @@ impl<P: Producer> Engine<P> {
         }
     }
 
-    /// Replaces a broken producer, or one that makes too large batches; all files go back to their prefix.
+    /// Replaces a broken producer, or one whose batches are too large for a topic; all files go back to their prefix.
     pub(super) fn renew_if_asked(&mut self, now: Now) {
-        let Some(max_record_bytes) = self.renew else { return };
+        if !self.renew {
+            return;
+        }
         if self.producer.broken() {
             if now.mono < self.next_renewal {
                 return;
@@ -117,18 +115,19 @@ impl<P: Producer> Engine<P> {
             self.broken = self.broken.saturating_add(1);
             self.next_renewal = now.mono + backoff(self.broken);
         }
+        let max_batch_bytes = self.narrowed();
         tracing::warn!(
-            max_record_bytes,
+            max_batch_bytes,
             reason = self.producer.trouble().unwrap_or_default(),
             "starting a new producer; unacknowledged lines are read again"
         );
         self.around.metrics.producer_restarts.inc();
-        if let Err(error) = self.producer.renew(max_record_bytes) {
+        if let Err(error) = self.producer.renew(max_batch_bytes) {
             tracing::error!(%error, "cannot start a new producer, trying again");
             self.full = true;
             return;
         }
-        self.renew = None;
+        self.renew = false;
         self.full = false;
         let under_way: Vec<usize> =
             self.slots.iter().filter(|(_, t)| !t.in_flight.is_empty()).map(|(i, _)| i).collect();

@@ -46,7 +46,6 @@ pub(crate) struct KafkaProducer {
     settings: Settings,
     waker: Waker,
     running: Option<Running>,
-    max_message: usize,
 }
 
 struct Settings {
@@ -75,8 +74,8 @@ impl KafkaProducer {
     pub(crate) fn new(config: &AgentConfig, waker: Waker) -> Result<Self, KafkaError> {
         let AgentConfig { kafka, buffer_bytes, .. } = config;
         let settings = Settings { kafka: kafka.clone(), buffer_bytes: *buffer_bytes };
-        let running = settings.start(MAX_MESSAGE, &waker)?;
-        Ok(Self { settings, waker, running: Some(running), max_message: MAX_MESSAGE })
+        let running = settings.start(None, &waker)?;
+        Ok(Self { settings, waker, running: Some(running) })
     }
 
     fn reports(&self) -> Option<&Reports> {
@@ -85,7 +84,7 @@ impl KafkaProducer {
 }
 
 impl Settings {
-    fn client(&self, max_message: usize) -> ClientConfig {
+    fn client(&self, max_batch: Option<usize>) -> ClientConfig {
         let mut client = ClientConfig::new();
         let compression = match self.kafka.compression {
             Compression::None => "none",
@@ -115,11 +114,14 @@ impl Settings {
             .set("message.timeout.ms", "0")
             .set("queue.buffering.max.messages", "10000000")
             .set("queue.buffering.max.kbytes", (self.buffer_bytes / 1024).max(1024).to_string())
-            .set("message.max.bytes", max_message.to_string());
+            .set("message.max.bytes", MAX_MESSAGE.to_string());
+        if let Some(max_batch) = max_batch {
+            client.set("batch.size", max_batch.to_string());
+        }
         client
     }
 
-    fn start(&self, max_message: usize, waker: &Waker) -> Result<Running, KafkaError> {
+    fn start(&self, max_batch: Option<usize>, waker: &Waker) -> Result<Running, KafkaError> {
         let reports = Reports {
             deliveries: Mutex::default(),
             fatal: AtomicBool::new(false),
@@ -127,7 +129,7 @@ impl Settings {
             warnings: Throttle::every(Duration::from_secs(10)),
             waker: waker.clone(),
         };
-        let producer = Arc::new(BaseProducer::from_config_and_context(&self.client(max_message), reports)?);
+        let producer = Arc::new(BaseProducer::from_config_and_context(&self.client(max_batch), reports)?);
         let stop = Arc::new(AtomicBool::new(false));
         let (polled, stopped) = (Arc::clone(&producer), Arc::clone(&stop));
         let thread = std::thread::Builder::new()
@@ -196,16 +198,16 @@ impl Producer for KafkaProducer {
         self.reports().is_none_or(|r| r.fatal.load(Ordering::Acquire))
     }
 
-    fn renew(&mut self, max_record_bytes: usize) -> Result<(), String> {
+    fn renew(&mut self, max_batch_bytes: usize) -> Result<(), String> {
         self.running = None;
-        self.max_message = max_record_bytes.saturating_add(BATCH_OVERHEAD).clamp(4096, MAX_MESSAGE);
-        let running = self.settings.start(self.max_message, &self.waker).map_err(|e| e.to_string())?;
+        let narrow = Some(max_batch_bytes).filter(|bytes| *bytes < self.max_record_bytes());
+        let running = self.settings.start(narrow, &self.waker).map_err(|e| e.to_string())?;
         self.running = Some(running);
         Ok(())
     }
 
     fn max_record_bytes(&self) -> usize {
-        self.max_message - BATCH_OVERHEAD
+        MAX_MESSAGE - BATCH_OVERHEAD
     }
 
     fn trouble(&self) -> Option<String> {

@@ -29,6 +29,7 @@ pub(crate) struct Inside {
     /// How many were sent when no more was to follow, each time.
     pub(crate) hurried: Vec<usize>,
     pub(crate) max_record: usize,
+    pub(crate) max_batch: usize,
 }
 
 /// Cloned handles share the same inside.
@@ -37,7 +38,12 @@ pub(crate) struct Memory(pub(crate) Rc<RefCell<Inside>>);
 
 impl Memory {
     pub(crate) fn new() -> Self {
-        Self(Rc::new(RefCell::new(Inside { room: usize::MAX, max_record: 1_000_000, ..Inside::default() })))
+        Self(Rc::new(RefCell::new(Inside {
+            room: usize::MAX,
+            max_record: 1_000_000,
+            max_batch: 1_000_000,
+            ..Inside::default()
+        })))
     }
 
     /// Reports the record at `index` of those under way.
@@ -92,11 +98,11 @@ impl Producer for Memory {
         self.0.borrow().broken
     }
 
-    fn renew(&mut self, max_record_bytes: usize) -> Result<(), String> {
+    fn renew(&mut self, max_batch_bytes: usize) -> Result<(), String> {
         let mut inside = self.0.borrow_mut();
         inside.under_way.clear();
         inside.deliveries.clear();
-        (inside.broken, inside.max_record) = (false, max_record_bytes);
+        (inside.broken, inside.max_batch) = (false, max_batch_bytes);
         inside.renewed += 1;
         Ok(())
     }

@@ -1,6 +1,32 @@
 //! Kafka away, refusing, broken: lines wait in their files.
 
 use super::*;
+use crate::produce::memory::Record;
+
+/// A rig whose second input reads another directory into another topic.
+fn with_second_input(topic: &str) -> Rig {
+    Rig::with(|c| {
+        let dir = c.state_dir.parent().unwrap().join("second");
+        fs::create_dir_all(&dir).unwrap();
+        let include = vec![format!("{}/*.log", dir.display())];
+        c.inputs.push(Input { name: "second".into(), topic: topic.into(), include, ..c.inputs[0].clone() });
+    })
+}
+
+impl Rig {
+    fn append_second(&self, name: &str, text: String) {
+        fs::write(self.dir.path().join("second").join(name), text).unwrap();
+    }
+
+    /// Reports all that is under way, each record as `outcome` says.
+    fn answer(&self, outcome: impl Fn(&Record) -> Outcome) {
+        while self.topic.under_way() > 0 {
+            let at = self.topic.0.borrow().sent.len() - self.topic.under_way();
+            let outcome = outcome(&self.topic.0.borrow().sent[at]);
+            self.topic.report(0, outcome);
+        }
+    }
+}
 
 #[test]
 fn a_full_queue_stops_reading_and_drops_nothing() {
@@ -95,37 +121,65 @@ fn batches_the_broker_finds_too_large_become_smaller() {
     rig.pass(Duration::from_secs(1));
     rig.acknowledge = true;
     rig.settle();
-    assert_eq!(500_000, rig.topic.0.borrow().max_record);
+    assert_eq!(500_000, rig.topic.0.borrow().max_batch);
     assert_eq!(names("a", 0..10), rig.distinct());
 }
 
 #[test]
-fn a_refused_input_stands_alone_and_goes_on_by_itself() {
-    let mut rig = Rig::with(|c| {
-        let mut denied = c.inputs[0].clone();
-        let dir = c.state_dir.parent().unwrap().join("denied");
-        fs::create_dir_all(&dir).unwrap();
-        (denied.name, denied.topic) = ("denied".into(), "secret".into());
-        denied.include = vec![format!("{}/*.log", dir.display())];
-        c.inputs.push(denied);
-    });
+fn a_topic_of_small_batches_cuts_its_own_records_alone() {
+    const MOST: usize = 100_000;
+    let mut rig = with_second_input("narrow");
     rig.acknowledge = false;
-    let denied = rig.dir.path().join("denied");
-    (0..20).for_each(|n| fs::write(denied.join(format!("{n}.log")), numbered("x", 0..5)).unwrap());
+    let long = "x".repeat(200_000);
+    rig.append("app.log", format!("{long}\n"));
+    rig.append_second("n.log", format!("{long}\n"));
+    for _ in 0..20 {
+        rig.settle();
+        rig.answer(
+            |r| if r.topic == "logs" || r.value.len() < MOST { Outcome::Acknowledged } else { Outcome::TooLarge },
+        );
+        rig.steps(2);
+        rig.pass(Duration::from_secs(1));
+    }
+    let sent = rig.topic.0.borrow().sent.clone();
+    let last = |topic: &str| sent.iter().rfind(|r| r.topic == topic).unwrap().value.len();
+    assert!(last("logs") > 200_000, "whole: {}", last("logs"));
+    assert!((MOST / 2 - 1000..MOST).contains(&last("narrow")), "as long as it may be: {}", last("narrow"));
+    assert!(rig.topic.0.borrow().max_batch < MOST);
+    assert_eq!((2, 2), (rig.ledger().0, rig.ledger().1.acknowledged));
+}
+
+#[test]
+fn a_topic_that_takes_nothing_is_a_refusal_and_no_new_producer_for_ever() {
+    let mut rig = with_second_input("narrow");
+    rig.acknowledge = false;
+    rig.append_second("n.log", numbered("n", 0..10));
+    for minute in 0..30 {
+        rig.append("app.log", format!("{minute}\n"));
+        rig.settle();
+        rig.answer(|r| if r.topic == "logs" { Outcome::Acknowledged } else { Outcome::TooLarge });
+        rig.steps(2);
+        rig.pass(Duration::from_secs(60));
+    }
+    assert_eq!(8, rig.topic.0.borrow().renewed, "from a million bytes to four thousand");
+    assert!(rig.engine.as_ref().unwrap().standing().unwrap().contains("input second"));
+    assert_eq!(30, rig.ledger().1.acknowledged, "the other input goes on");
+}
+
+#[test]
+fn a_refused_input_stands_alone_and_goes_on_by_itself() {
+    let mut rig = with_second_input("secret");
+    rig.acknowledge = false;
+    (0..20).for_each(|n| rig.append_second(&format!("{n}.log"), numbered("x", 0..5)));
     rig.append("app.log", numbered("a", 0..10));
     rig.settle();
     let answer = |rig: &Rig, accept: bool| {
-        while rig.topic.under_way() > 0 {
-            let sent = rig.topic.0.borrow().sent.len();
-            let topic = rig.topic.0.borrow().sent[sent - rig.topic.under_way()].topic.clone();
-            let refused = Outcome::Refused(rdkafka::types::RDKafkaErrorCode::TopicAuthorizationFailed);
-            let outcome = if accept || topic == "logs" { Outcome::Acknowledged } else { refused };
-            rig.topic.report(0, outcome);
-        }
+        let refused = Outcome::Refused(rdkafka::types::RDKafkaErrorCode::TopicAuthorizationFailed);
+        rig.answer(|r| if accept || r.topic == "logs" { Outcome::Acknowledged } else { refused });
     };
     answer(&rig, false);
     rig.steps(2);
-    let standing = || "kafka refuses the records of input denied: ";
+    let standing = || "kafka refuses the records of input second: ";
     assert!(rig.engine.as_ref().unwrap().standing().unwrap().starts_with(standing()));
     for minute in 0..10 {
         let before = rig.topic.0.borrow().sent.len();
