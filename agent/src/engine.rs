@@ -6,6 +6,7 @@
 mod admit;
 mod archive;
 mod copy;
+mod cpu;
 mod emit;
 mod fed;
 mod finish;
@@ -43,7 +44,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use crate::{
     AgentError,
     checkpoint::{Entry, Log, Opened, Since},
-    clock::Now,
+    clock::{Now, cpu_time},
     discover::{Change, Patterns, Watcher},
     feed::{Spool, Spools},
     frame::{Content, Framing},
@@ -150,6 +151,9 @@ pub(crate) struct Engine<P> {
     timers: timers::Timers,
     /// The producer takes no more until some reports came.
     full: bool,
+    cpu: cpu::CpuCap,
+    /// Nothing is read before, for the sake of the CPU cap.
+    capped_until: Option<Instant>,
     /// The producer took records since it was told that none follow.
     unhurried: bool,
     /// The producer is to be replaced.
@@ -231,6 +235,8 @@ impl<P: Producer> Engine<P> {
             spent: Vec::new(),
             timers: timers::Timers::default(),
             full: false,
+            cpu: cpu::CpuCap::new(config.max_cpu_percent),
+            capped_until: None,
             unhurried: false,
             renew: false,
             broken: 0,
@@ -344,7 +350,7 @@ impl<P: Producer> Engine<P> {
         self.write_pending()?;
         self.remove_spent(now)?;
         for _ in 0..TURNS {
-            if self.full {
+            if self.full || self.read.is_empty() || self.is_capped(now) {
                 break;
             }
             let Some(slot) = self.read.pop_front() else { break };
@@ -365,10 +371,11 @@ impl<P: Producer> Engine<P> {
         if self.renew {
             return Duration::from_secs(1);
         }
-        if !self.full && !self.read.is_empty() {
-            return Duration::ZERO;
-        }
         let mut until = self.next_scan;
+        if !self.full && !self.read.is_empty() {
+            let Some(capped) = self.capped_until else { return Duration::ZERO };
+            until = until.min(capped);
+        }
         if self.scan_soon {
             until = until.min(self.scan_not_before);
         }
@@ -387,7 +394,14 @@ impl<P: Producer> Engine<P> {
         until.saturating_duration_since(now.mono)
     }
 
-    /// Sleeps until a report, an event or the time has come. While files wait to be looked at, events can wait too.
+    /// Whether reading has to wait for the process's share of the CPU.
+    fn is_capped(&mut self, now: Now) -> bool {
+        let wait = if self.cpu.is_set() { self.cpu.wait(now.mono, cpu_time()) } else { None };
+        self.capped_until = wait.map(|wait| now.mono + wait);
+        wait.is_some()
+    }
+
+    /// Sleeps until a report, an event or the time has come. While files wait to be looked at or read, events can wait too.
     fn wait(&mut self, at_most: Duration) {
         if at_most.is_zero() {
             return;
@@ -398,7 +412,7 @@ impl<P: Producer> Engine<P> {
         };
         self.around.pulse.waiting();
         let mut fds = [PollFd::new(&self.around.waker, PollFlags::IN), PollFd::new(&self.watcher, PollFlags::IN)];
-        let waiting_for = if self.look.is_empty() { 2 } else { 1 };
+        let waiting_for = if self.look.is_empty() && self.capped_until.is_none() { 2 } else { 1 };
         // An interrupted wait is only a shorter one.
         let _ = poll(&mut fds[..waiting_for], Some(&timeout));
         self.around.waker.clear();

@@ -21,9 +21,11 @@ fn main() -> ExitCode {
     daemon_main_with(daemon, extras, logmill_agent::run)
 }
 
-/// Limits, and programs as a whole or in part.
+/// The CPU cap, limits, and programs as a whole or in part.
 fn is_live(key: &str) -> bool {
     const OF_INPUTS: [&str; 5] =
         [".limits", ".transform", ".transform.program", ".transform.file", ".transform.on_error"];
-    key == "limits" || key.starts_with("inputs.") && OF_INPUTS.iter().any(|live| key.ends_with(live))
+    key == "limits"
+        || key == "max_cpu_percent"
+        || key.starts_with("inputs.") && OF_INPUTS.iter().any(|live| key.ends_with(live))
 }

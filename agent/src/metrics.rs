@@ -1,6 +1,6 @@
 //! The agent's metrics. The ledger's go on where the checkpoint says, so that they survive restarts.
 
-use prometheus::{IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{Counter, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::ledger::{Ledger, Reason};
 
@@ -15,6 +15,7 @@ pub(crate) struct Metrics {
     hole_bytes: IntCounter,
     files: IntGauge,
     open_files: IntGauge,
+    cpu_wait: Counter,
     pub(crate) producer_restarts: IntCounter,
     pub(crate) refused: IntGaugeVec,
     pub(crate) unreadable: IntCounter,
@@ -38,6 +39,7 @@ pub(crate) struct Counts {
     pub(crate) bytes_read: u64,
     pub(crate) hole_bytes: u64,
     pub(crate) in_flight_bytes: u64,
+    pub(crate) cpu_waited: f64,
 }
 
 impl Metrics {
@@ -88,7 +90,11 @@ impl Metrics {
             &["input"],
         )?;
         registry.register(Box::new(spool_bytes.clone()))?;
+        let cpu_wait =
+            Counter::new("logmill_agent_cpu_wait_seconds_total", "How long reading waited because of max_cpu_percent")?;
+        registry.register(Box::new(cpu_wait.clone()))?;
         Ok(Self {
+            cpu_wait,
             read: counter("lines_read_total", "Lines read; equals acknowledged plus dropped plus in flight")?,
             acknowledged: counter(
                 "lines_acknowledged_total",
@@ -127,6 +133,7 @@ impl Metrics {
         let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
         self.in_flight.set(signed(counts.read.saturating_sub(counts.ledger.finished())));
         self.in_flight_bytes.set(signed(counts.in_flight_bytes));
+        self.cpu_wait.inc_by((counts.cpu_waited - self.cpu_wait.get()).max(0.0));
         self.files.set(signed(counts.files as u64));
         self.open_files.set(signed(counts.open_files as u64));
     }

@@ -29,6 +29,8 @@ pub struct AgentConfig {
     pub buffer_bytes: u64,
     /// Safety net beside notify events. Default 10 s.
     pub rescan_interval: Duration,
+    /// CPU time of all threads, in hundredths of one core, above which reading waits. Default: no cap.
+    pub max_cpu_percent: Option<u32>,
     /// Open descriptors kept at most. Default 1024.
     pub max_open_files: usize,
     /// `/metrics` and `/health`. Default 127.0.0.1:9601.

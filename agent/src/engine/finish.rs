@@ -42,6 +42,7 @@ impl<P: Producer> Engine<P> {
             bytes_read: self.bytes_read,
             hole_bytes: self.hole_bytes,
             in_flight_bytes: self.in_flight_bytes,
+            cpu_waited: self.cpu.waited,
         };
         self.around.metrics.update(&ledger);
     }

@@ -1,4 +1,4 @@
-//! Limits and programs applied while running: each input's files get new limiters, full of a burst, and waiting files are looked
+//! The CPU cap, limits and programs applied while running: each input's files get new limiters, full of a burst, and waiting files are looked
 //! at; lines read from then on run through the new program.
 
 use std::{
@@ -12,7 +12,7 @@ use logmill_config::agent::{AgentConfig, Input, Limit, LimitPer};
 use super::{Engine, InputState};
 use crate::{clock::Now, limit::Limits, produce::Producer, transform::Transform};
 
-/// Hands the latest configuration to the reading thread, which takes its limits and programs and nothing else.
+/// Hands the latest configuration to the reading thread, which takes its CPU cap, limits and programs and nothing else.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct NewLimits(Arc<Mutex<Option<Arc<AgentConfig>>>>);
 
@@ -30,6 +30,11 @@ impl<P: Producer> Engine<P> {
     /// Applies the limits and programs that were handed over, if any, to the inputs that have the same names.
     pub(super) fn relimit(&mut self, now: Now) {
         let Some(config) = self.around.relimit.take() else { return };
+        if config.max_cpu_percent != self.config.max_cpu_percent {
+            self.config.max_cpu_percent = config.max_cpu_percent;
+            self.cpu.set(config.max_cpu_percent);
+            tracing::info!(max_cpu_percent = config.max_cpu_percent, "cpu cap applied");
+        }
         let of_all = config.limits != self.config.limits;
         if of_all {
             self.config.limits.clone_from(&config.limits);

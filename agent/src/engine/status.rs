@@ -52,6 +52,8 @@ impl<P: Producer> Engine<P> {
             return format!("delayed by a limit for {:.1} s", wait.as_secs_f64());
         } else if self.full && tracked.queued == Queued::Read {
             "waits for kafka"
+        } else if self.capped_until.is_some() && tracked.queued == Queued::Read {
+            "waits for its share of the CPU (max_cpu_percent)"
         } else if tracked.at_end && !tracked.in_flight.is_empty() {
             "waits for acknowledgements"
         } else if tracked.at_end && tracked.has_partial() {

@@ -93,6 +93,7 @@ impl Rig {
             buffer_bytes: 16 << 20,
             rescan_interval: Duration::from_secs(10),
             max_open_files: 100,
+            max_cpu_percent: None,
             metrics: ([127, 0, 0, 1], 0).into(),
             shutdown_timeout: Duration::from_secs(1),
         };

@@ -46,6 +46,7 @@ impl ConfigFile for AgentConfig {
             }),
             host_name: root.get("host_name").and_then(|v| v.text()),
             buffer_bytes,
+            max_cpu_percent: root.get("max_cpu_percent").and_then(|v| v.number(1, 100_000)),
             rescan_interval: root.or("rescan_interval", 10 * SECOND, |v| v.duration(SECOND / 10, 3600 * SECOND)),
             max_open_files: root.or("max_open_files", 1024, |v| v.number(16, 1_000_000)),
             metrics: root.or("metrics", ([127, 0, 0, 1], 9601).into(), Value::socket),
