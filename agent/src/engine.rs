@@ -11,6 +11,7 @@ mod emit;
 mod fed;
 mod finish;
 mod look;
+mod lost;
 mod narrow;
 mod read;
 mod refusal;
@@ -137,6 +138,8 @@ pub(crate) struct Engine<P> {
     lines_read: u64,
     bytes_read: u64,
     hole_bytes: u64,
+    /// What deleted files hold on disk.
+    deleted_bytes: u64,
     next_id: u64,
     in_flight_bytes: u64,
     /// To be looked at, to be read.
@@ -225,6 +228,7 @@ impl<P: Producer> Engine<P> {
             lines_read: ledger.finished(),
             bytes_read: 0,
             hole_bytes: 0,
+            deleted_bytes: 0,
             next_id: log.state().next_id,
             in_flight_bytes: 0,
             look: VecDeque::new(),

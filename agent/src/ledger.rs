@@ -20,10 +20,12 @@ pub(crate) enum Reason {
     Aborted = 5,
     /// The input's program failed, under `on_error: drop`.
     TransformFailure = 6,
+    /// Estimated from the bytes of a deleted file that were not read when it was given up, or was found gone.
+    Deleted = 7,
 }
 
 impl Reason {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::LongLine,
         Self::EmptyLine,
         Self::Truncated,
@@ -31,6 +33,7 @@ impl Reason {
         Self::Sample,
         Self::Aborted,
         Self::TransformFailure,
+        Self::Deleted,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -42,6 +45,7 @@ impl Reason {
             Self::Sample => "sample",
             Self::Aborted => "aborted",
             Self::TransformFailure => "transform_failure",
+            Self::Deleted => "deleted",
         }
     }
 }
@@ -52,7 +56,7 @@ pub(crate) struct Ledger {
     pub(crate) acknowledged: u64,
     /// By `Reason as usize`.
     pub(crate) dropped: [u64; Reason::ALL.len()],
-    /// Estimated bytes behind [`Reason::Truncated`].
+    /// Estimated bytes behind [`Reason::Truncated`] and [`Reason::Deleted`].
     pub(crate) bytes_lost: u64,
 }
 

@@ -15,6 +15,7 @@ pub(crate) struct Metrics {
     hole_bytes: IntCounter,
     files: IntGauge,
     open_files: IntGauge,
+    deleted_bytes: IntGauge,
     cpu_wait: Counter,
     pub(crate) producer_restarts: IntCounter,
     pub(crate) refused: IntGaugeVec,
@@ -39,6 +40,7 @@ pub(crate) struct Counts {
     pub(crate) bytes_read: u64,
     pub(crate) hole_bytes: u64,
     pub(crate) in_flight_bytes: u64,
+    pub(crate) deleted_bytes: u64,
     pub(crate) cpu_waited: f64,
 }
 
@@ -104,10 +106,17 @@ impl Metrics {
             in_flight: gauge("lines_in_flight", "Lines read and not yet acknowledged or dropped")?,
             in_flight_bytes: gauge("in_flight_bytes", "Byte budget held by unacknowledged records")?,
             bytes_read: counter("bytes_read_total", "Bytes of lines read since the start")?,
-            bytes_lost: counter("bytes_lost_total", "Estimated bytes truncated away before they were read")?,
+            bytes_lost: counter(
+                "bytes_lost_total",
+                "Estimated bytes truncated away, or of deleted files that were given up, before they were read",
+            )?,
             hole_bytes: counter("nul_bytes_skipped_total", "NUL characters where lines would begin, passed over")?,
             files: gauge("files", "Files known")?,
             open_files: gauge("open_files", "Files open")?,
+            deleted_bytes: gauge(
+                "deleted_bytes",
+                "Disk space of deleted files that are kept open until they are read",
+            )?,
             producer_restarts: counter("producer_restarts_total", "New producers after a fatal error")?,
             refused,
             topic_otherwise,
@@ -136,5 +145,6 @@ impl Metrics {
         self.cpu_wait.inc_by((counts.cpu_waited - self.cpu_wait.get()).max(0.0));
         self.files.set(signed(counts.files as u64));
         self.open_files.set(signed(counts.open_files as u64));
+        self.deleted_bytes.set(signed(counts.deleted_bytes));
     }
 }

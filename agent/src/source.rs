@@ -39,6 +39,14 @@ impl Source {
         }
     }
 
+    /// What the file system says of the file itself.
+    pub(crate) fn on_disk(&self) -> io::Result<Stat> {
+        match self {
+            Self::Plain(file) => Stat::of_file(file),
+            Self::Packed(packed) => Stat::of_file(packed.borrow().file()),
+        }
+    }
+
     /// The content's size as last seen; none when it cannot be told.
     pub(crate) fn size(&self) -> Option<u64> {
         match self {

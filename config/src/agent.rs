@@ -33,6 +33,8 @@ pub struct AgentConfig {
     pub max_cpu_percent: Option<u32>,
     /// Open descriptors kept at most. Default 1024.
     pub max_open_files: usize,
+    /// What deleted files may hold on disk until they are read; above it the oldest are given up. Default: no cap.
+    pub max_deleted_bytes: Option<u64>,
     /// `/metrics` and `/health`. Default 127.0.0.1:9601.
     pub metrics: SocketAddr,
     /// Default 8 s.

@@ -115,8 +115,8 @@ fn structure() {
     agent_errors("inputs: 5", "agent.yaml:1:9: inputs: expected a list, did you mean [\"5\"]?");
     agent_errors("a: &x 1\nb: *x", "\
 agent.yaml:1:1: inputs: missing, expected e.g. \"inputs: [{ name: app, include: [\"/var/log/app/*.log\"], topic: logs.app }]\"
-agent.yaml:1:1: a: unknown key, expected one of: inputs, buffer_bytes, state_dir, kafka, limits, host_name, max_cpu_percent, rescan_interval, max_open_files, metrics, shutdown_timeout
-agent.yaml:2:1: b: unknown key, expected one of: inputs, buffer_bytes, state_dir, kafka, limits, host_name, max_cpu_percent, rescan_interval, max_open_files, metrics, shutdown_timeout
+agent.yaml:1:1: a: unknown key, expected one of: inputs, buffer_bytes, state_dir, kafka, limits, host_name, max_cpu_percent, rescan_interval, max_open_files, max_deleted_bytes, metrics, shutdown_timeout
+agent.yaml:2:1: b: unknown key, expected one of: inputs, buffer_bytes, state_dir, kafka, limits, host_name, max_cpu_percent, rescan_interval, max_open_files, max_deleted_bytes, metrics, shutdown_timeout
 agent.yaml:2:4: b: aliases (*name) are not supported, write the value out");
     agent_errors(
         "inputs: [{name: \"${NAME}\", include: [a], topic: b}]",

@@ -153,7 +153,7 @@ fn sample() -> (SimDisk, State) {
         true,
     )
     .unwrap();
-    let ledger = Ledger { acknowledged: 3, dropped: [1, 0, 2, 0, 0, 4, 5], bytes_lost: 9 };
+    let ledger = Ledger { acknowledged: 3, dropped: [1, 0, 2, 0, 0, 4, 5, 6], bytes_lost: 9 };
     log.append(&[Entry::Position(1, 50), Entry::Ledger(ledger), Entry::Written(7), Entry::Gone(2)], true).unwrap();
     let state = log.state().clone();
     (disk, state)
@@ -164,7 +164,7 @@ fn what_is_written_is_read_back() {
     let (disk, state) = sample();
     let (log, opened) = Log::open(Arc::new(disk), Path::new(DIR)).unwrap();
     assert_eq!((Opened::Whole, &state), (opened, log.state()));
-    assert_eq!(3 + 1 + 2 + 4 + 5, state.ledger.finished());
+    assert_eq!(3 + 1 + 2 + 4 + 5 + 6, state.ledger.finished());
     assert_eq!(2, state.ledger.dropped[Reason::Truncated as usize]);
     assert_eq!(3, state.next_id, "a number is not given twice, even when its file is gone");
 }

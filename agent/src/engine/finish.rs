@@ -12,6 +12,7 @@ impl<P: Producer> Engine<P> {
     /// Writes the positions that moved, with the ledger, in one frame. Not synced in normal running: an older position
     /// only means that acknowledged lines are read again, with the same ids.
     pub(super) fn checkpoint(&mut self, now: Now, durable: bool) -> Result<(), AgentError> {
+        self.bound_deleted();
         self.write_pending()?;
         self.moved.sort_unstable();
         self.moved.dedup();
@@ -42,6 +43,7 @@ impl<P: Producer> Engine<P> {
             bytes_read: self.bytes_read,
             hole_bytes: self.hole_bytes,
             in_flight_bytes: self.in_flight_bytes,
+            deleted_bytes: self.deleted_bytes,
             cpu_waited: self.cpu.waited,
         };
         self.around.metrics.update(&ledger);

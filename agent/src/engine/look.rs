@@ -26,8 +26,6 @@ use crate::{
 
 /// One read time is written down for at most this much of a file.
 const EXTENT: u64 = 16 << 20;
-/// A line's length as long as none was seen, for estimates.
-const USUAL_LINE: u64 = 200;
 
 impl<P: Producer> Engine<P> {
     /// Sees what is to be done with a woken file, and queues it for reading if it has bytes.
@@ -307,12 +305,8 @@ impl<P: Producer> Engine<P> {
         (new.file, new.name) = (old.file.take(), old.name.take());
         (old.content_gone, old.at_end) = (true, true);
         new.followed = std::mem::take(&mut old.followed);
+        self.lost(Reason::Truncated, lost);
         if lost > 0 {
-            let usual = self.bytes_read.checked_div(self.lines_read).filter(|n| *n > 0).unwrap_or(USUAL_LINE);
-            let lines = (lost / usual).max(1);
-            self.ledger.dropped[Reason::Truncated as usize] += lines;
-            self.ledger.bytes_lost += lost;
-            self.lines_read += lines;
             tracing::warn!(path = %path.display(), lost_bytes = lost, "file was truncated before all of it was read");
         } else {
             tracing::info!(path = %path.display(), "file was truncated, reading its new content");

@@ -49,7 +49,11 @@ impl<P: Producer> Engine<P> {
     pub(super) fn read_block(&mut self, slot: usize, now: Now) {
         let Some(mut tracked) = self.slots.take(slot) else { return };
         tracked.queued = Queued::No;
-        if tracked.content_gone || tracked.retry_at.is_some_and(|at| now.mono < at) {
+        if tracked.content_gone {
+            self.slots.put(slot, tracked);
+            return self.wake(slot);
+        }
+        if tracked.retry_at.is_some_and(|at| now.mono < at) {
             self.slots.put(slot, tracked);
             return;
         }

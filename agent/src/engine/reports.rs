@@ -92,7 +92,8 @@ impl<P: Producer> Engine<P> {
         let (cost, lines) = tracked.in_flight.give_up();
         self.in_flight_bytes = self.in_flight_bytes.saturating_sub(cost);
         if tracked.content_gone {
-            self.ledger.dropped[Reason::Truncated as usize] += lines;
+            let reason = if tracked.deleted { Reason::Deleted } else { Reason::Truncated };
+            self.ledger.dropped[reason as usize] += lines;
             tracked.advance_to(tracked.read_to);
             self.moved.push(slot);
         } else {

@@ -72,12 +72,7 @@ impl<P: Producer> Engine<P> {
     /// What was in flight of a generation that was truncated away cannot be read again.
     fn lost_unacknowledged(&mut self, state: &FileState) {
         let lost = state.extents.last().map_or(0, |e| e.end.saturating_sub(state.position));
-        if lost > 0 {
-            let lines = (lost / 200).max(1);
-            self.ledger.dropped[Reason::Truncated as usize] += lines;
-            self.ledger.bytes_lost += lost;
-            self.lines_read += lines;
-        }
+        self.lost(Reason::Truncated, lost);
         self.pending.push(Entry::Gone(state.entry.id));
     }
 
@@ -109,6 +104,7 @@ impl<P: Producer> Engine<P> {
             }
             if unread > 0 && self.copy_of(slot).is_none() {
                 tracing::warn!(path = %path.display(), unread_bytes = unread, "file is gone before all of it was acknowledged");
+                self.lost(Reason::Deleted, unread);
             }
             self.forget(slot);
         }

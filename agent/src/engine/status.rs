@@ -42,6 +42,8 @@ impl<P: Producer> Engine<P> {
         let waits = |at: std::time::Instant| at.saturating_duration_since(now.mono).as_secs_f64();
         let words = if tracked.done {
             "finished"
+        } else if tracked.content_gone && tracked.deleted {
+            "deleted and given up, what was read is under way"
         } else if tracked.content_gone {
             "truncated, what was read is under way"
         } else if let Some(code) = self.inputs[tracked.input].refusal.code() {

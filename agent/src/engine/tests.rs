@@ -5,6 +5,7 @@ mod archives;
 mod chains;
 mod chance;
 mod copies;
+mod deleted;
 mod events;
 mod fed;
 mod idle;
@@ -94,6 +95,7 @@ impl Rig {
             rescan_interval: Duration::from_secs(10),
             max_open_files: 100,
             max_cpu_percent: None,
+            max_deleted_bytes: None,
             metrics: ([127, 0, 0, 1], 0).into(),
             shutdown_timeout: Duration::from_secs(1),
         };

@@ -49,6 +49,7 @@ impl ConfigFile for AgentConfig {
             max_cpu_percent: root.get("max_cpu_percent").and_then(|v| v.number(1, 100_000)),
             rescan_interval: root.or("rescan_interval", 10 * SECOND, |v| v.duration(SECOND / 10, 3600 * SECOND)),
             max_open_files: root.or("max_open_files", 1024, |v| v.number(16, 1_000_000)),
+            max_deleted_bytes: root.get("max_deleted_bytes").and_then(|v| v.size(MIB, MIB * MIB)),
             metrics: root.or("metrics", ([127, 0, 0, 1], 9601).into(), Value::socket),
             shutdown_timeout: root.or("shutdown_timeout", 8 * SECOND, |v| v.duration(SECOND / 10, 600 * SECOND)),
         }
