@@ -53,6 +53,8 @@ pub struct Input {
     pub topic_by: Option<TopicBy>,
     pub key: Key,
     pub read_from: ReadFrom,
+    /// Files that were not written to for so long when they are first seen are left alone until they are. Default: none are.
+    pub ignore_older: Option<Duration>,
     pub parse: Parse,
     /// Of times that name none. Default: the machine's.
     pub timezone: TimeZone,

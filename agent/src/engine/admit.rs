@@ -255,6 +255,9 @@ impl<P: Producer> Engine<P> {
         if let Some(slot) = self.slots.by_inode(stat.ino, stat.birth) {
             return self.seen(slot, path, &stat);
         }
+        if !only_as_continuation && self.is_too_old(input, &stat) {
+            return;
+        }
         let compressed = !possible_origins(&path).is_empty();
         if compressed && self.begins_at_end(input, &stat) {
             return self.is_nobodys(stat.ino, stat.birth);
@@ -287,6 +290,16 @@ impl<P: Producer> Engine<P> {
                 }
             }
         }
+    }
+
+    /// Whether nobody has written to a file for longer than the input wants to know of; each scan asks anew.
+    fn is_too_old(&self, input: usize, stat: &Stat) -> bool {
+        let input = &self.inputs[input];
+        let modified_ms = stat.modified / 1_000_000;
+        input.spool.is_none()
+            && input.config.ignore_older.is_some_and(|age| {
+                modified_ms < self.now_ms.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX))
+            })
     }
 
     /// Whether `read_from: end` is meant for this file: it was there before the input's first start with its present

@@ -59,6 +59,7 @@ pub(super) fn input(dir: &Path) -> Input {
         topic_by: None,
         key: logmill_config::agent::Key::File,
         read_from: logmill_config::agent::ReadFrom::Beginning,
+        ignore_older: None,
         parse: logmill_config::agent::Parse::Auto,
         timezone: jiff::tz::TimeZone::UTC,
         numbers: vec![],

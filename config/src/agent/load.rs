@@ -78,6 +78,7 @@ fn input(value: &Value, taken: &mut BTreeSet<String>, stdin: &mut bool, buffer_b
         read_from: s.or("read_from", ReadFrom::Beginning, |v| {
             v.choice(&[("beginning", ReadFrom::Beginning), ("end", ReadFrom::End)], &[])
         }),
+        ignore_older: s.get("ignore_older").and_then(|v| v.duration(60 * SECOND, 36_500 * 86_400 * SECOND)),
         parse: s.or("parse", Parse::Auto, parse::parser),
         timezone: s.get("timezone").and_then(|v| names::time_zone(&v)).unwrap_or_else(TimeZone::system),
         numbers: s.or("numbers", Vec::new(), |v| Some(v.any_list("fields")?.iter().filter_map(field).collect())),

@@ -108,3 +108,32 @@ fn a_directory_in_place_of_a_file_harms_nobody() {
     rig.settle();
     assert_eq!(["a"], *rig.messages());
 }
+
+#[test]
+fn old_files_are_left_alone_until_something_is_written_to_them() {
+    const DAY: Duration = Duration::from_secs(86_400);
+    let mut rig = Rig::with(|c| c.inputs[0].ignore_older = Some(DAY));
+    let set_age = |rig: &Rig, name: &str, age: Duration| {
+        let now = std::time::UNIX_EPOCH + Duration::from_millis(rig.now.unix_ms.cast_unsigned());
+        let file = fs::File::options().append(true).open(rig.path(name)).unwrap();
+        file.set_times(fs::FileTimes::new().set_modified(now - age)).unwrap();
+    };
+    for (name, age) in [("old.log", DAY * 2), ("young.log", DAY / 2), ("known.log", DAY / 2)] {
+        rig.append(name, format!("{name}\n"));
+        set_age(&rig, name, age);
+    }
+    rig.settle();
+    let mut messages = rig.messages();
+    messages.sort();
+    assert_eq!(["known.log", "young.log"], *messages);
+    // What is known is read on, however old it becomes.
+    rig.append("known.log", "more\n");
+    set_age(&rig, "known.log", DAY * 3);
+    rig.append("old.log", "again\n");
+    rig.settle();
+    assert_eq!(["again", "more", "old.log"], *{
+        let mut messages = rig.messages()[2..].to_vec();
+        messages.sort();
+        messages
+    });
+}

@@ -29,10 +29,17 @@ impl Kind {
     fn foreign(self) -> &'static [&'static str] {
         match self {
             Self::Files => &["units", "priority", "spool_bytes"],
-            Self::Stdin => &["include", "exclude", "path_fields", "read_from", "units", "priority"],
-            Self::Journal => {
-                &["include", "exclude", "path_fields", "encoding", "container", "multiline", "flush_unterminated"]
-            }
+            Self::Stdin => &["include", "exclude", "ignore_older", "path_fields", "read_from", "units", "priority"],
+            Self::Journal => &[
+                "include",
+                "exclude",
+                "ignore_older",
+                "path_fields",
+                "encoding",
+                "container",
+                "multiline",
+                "flush_unterminated",
+            ],
         }
     }
 }
