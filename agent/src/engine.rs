@@ -154,6 +154,9 @@ pub(crate) struct Engine<P> {
     timers: timers::Timers,
     /// The producer takes no more until some reports came.
     full: bool,
+    /// The checkpoint could not be written.
+    no_space: bool,
+    space_warnings: Throttle,
     cpu: cpu::CpuCap,
     /// Nothing is read before, for the sake of the CPU cap.
     capped_until: Option<Instant>,
@@ -239,6 +242,8 @@ impl<P: Producer> Engine<P> {
             spent: Vec::new(),
             timers: timers::Timers::default(),
             full: false,
+            no_space: false,
+            space_warnings: Throttle::every(Duration::from_secs(60)),
             cpu: cpu::CpuCap::new(config.max_cpu_percent),
             capped_until: None,
             unhurried: false,
@@ -354,7 +359,7 @@ impl<P: Producer> Engine<P> {
         self.write_pending()?;
         self.remove_spent(now)?;
         for _ in 0..TURNS {
-            if self.full || self.read.is_empty() || self.is_capped(now) {
+            if self.full || self.no_space || self.read.is_empty() || self.is_capped(now) {
                 break;
             }
             let Some(slot) = self.read.pop_front() else { break };
@@ -373,6 +378,9 @@ impl<P: Producer> Engine<P> {
 
     fn idle_for(&self, now: Now) -> Duration {
         if self.renew {
+            return Duration::from_secs(1);
+        }
+        if self.no_space {
             return Duration::from_secs(1);
         }
         let mut until = self.next_scan;
@@ -422,18 +430,29 @@ impl<P: Producer> Engine<P> {
         self.around.waker.clear();
     }
 
-    /// Makes durable what the next records hang on.
+    /// Makes durable what the next records hang on; while the disk is full that waits, and so does reading.
     fn write_pending(&mut self) -> Result<(), AgentError> {
         if self.pending.is_empty() {
             return Ok(());
         }
         let entries = std::mem::take(&mut self.pending);
-        self.append(&entries, true)
+        if !self.append(&entries, true)? {
+            self.pending = entries;
+        }
+        Ok(())
     }
 
-    fn append(&mut self, entries: &[Entry], durable: bool) -> Result<(), AgentError> {
+    /// Whether there was room.
+    fn append(&mut self, entries: &[Entry], durable: bool) -> Result<bool, AgentError> {
         let path = self.log.path().to_owned();
-        self.log.append(entries, durable).map_err(|source: io::Error| AgentError::Checkpoint { path, source })
+        let written = self.log.append(entries, durable);
+        let written = written.map_err(|source: io::Error| AgentError::Checkpoint { path, source })?;
+        self.no_space = !written;
+        if !written && self.space_warnings.pass().is_some() {
+            let path = self.log.path().display();
+            tracing::error!(checkpoint = %path, "no space left to write the checkpoint, nothing is read until there is");
+        }
+        Ok(written)
     }
 }
 

@@ -76,27 +76,41 @@ impl Log {
     }
 
     /// Writes entries as one frame (several where they are many; `Position`s and their `Ledger` are few enough to
-    /// be one); durable when it returns if `durable`. An error leaves the log as it was, except for `durable`, after
-    /// which it must not be used any more.
-    pub(crate) fn append(&mut self, entries: &[Entry], durable: bool) -> io::Result<()> {
+    /// be one); durable when it returns if `durable`. False when the disk is full: the log is as it was, and the same may be
+    /// tried again. After an error it must not be used any more.
+    pub(crate) fn append(&mut self, entries: &[Entry], durable: bool) -> io::Result<bool> {
         if !entries.is_empty() {
             self.frames.clear();
             encode(entries, usize::MAX, &mut self.frames);
-            self.file.write_all_at(&self.frames, self.end)?;
+            match self.file.write_all_at(&self.frames, self.end) {
+                Err(error) if is_full(&error) => return Ok(false),
+                written => written?,
+            }
             self.end += self.frames.len() as u64;
             self.unsynced = true;
             entries.iter().for_each(|e| self.state.apply(e));
         }
         if self.end > self.base.saturating_mul(4).max(SLACK) {
-            (self.file, self.end) = rewrite(&*self.disk, &self.path, &self.state)?;
-            (self.base, self.unsynced) = (self.end, false);
+            match rewrite(&*self.disk, &self.path, &self.state) {
+                // The long log is as good; the next try is when it is much longer.
+                Err(error) if is_full(&error) => self.base = self.end,
+                rewritten => {
+                    (self.file, self.end) = rewritten?;
+                    (self.base, self.unsynced) = (self.end, false);
+                }
+            }
         }
         if durable && self.unsynced {
             self.file.sync_data(APPEND)?;
             self.unsynced = false;
         }
-        Ok(())
+        Ok(true)
     }
+}
+
+/// Whether there is no room for more, which may change.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn encode(entries: &[Entry], frame_size: usize, out: &mut Vec<u8>) {

@@ -94,6 +94,9 @@ impl<P: Producer> Engine<P> {
             return Ok(());
         }
         self.checkpoint(now, true)?;
+        if self.no_space {
+            return Ok(());
+        }
         for slot in std::mem::take(&mut self.spent) {
             if !self.is_spent(slot) {
                 continue;

@@ -17,7 +17,8 @@ impl<P: Producer> Engine<P> {
         self.moved.sort_unstable();
         self.moved.dedup();
         let mut entries: Vec<Entry> = Vec::with_capacity(self.moved.len() + 2);
-        for slot in std::mem::take(&mut self.moved) {
+        for at in 0..self.moved.len() {
+            let slot = self.moved[at];
             entries.extend(self.new_mark(slot));
             if let Some(tracked) = self.slots.get(slot).filter(|t| t.recorded) {
                 entries.push(Entry::Position(tracked.id, tracked.position));
@@ -26,9 +27,16 @@ impl<P: Producer> Engine<P> {
         if !entries.is_empty() || self.ledger != self.log.state().ledger {
             entries.push(Entry::Ledger(self.ledger));
             entries.push(Entry::Written(now.unix_ms));
-            self.append(&entries, durable)?;
-        } else if durable {
-            self.append(&[], true)?;
+        }
+        // Where there was no room for what hangs on these, there is none for them.
+        let nothing = entries.is_empty() && !durable;
+        if nothing || self.pending.is_empty() && self.append(&entries, durable)? {
+            self.moved.clear();
+        }
+        for slot in &self.moved {
+            if let Some(tracked) = self.slots.get_mut(*slot) {
+                tracked.mark = None;
+            }
         }
         self.update_metrics();
         Ok(())
@@ -51,7 +59,9 @@ impl<P: Producer> Engine<P> {
 
     pub(super) fn update_health(&self, now: Now) {
         let waiting = self.in_flight_bytes > 0 && now.mono.saturating_duration_since(self.last_acknowledged) > SILENCE;
-        let state = if waiting || self.renew {
+        let state = if self.no_space {
+            Err(format!("no space left to write {}", self.log.path().display()))
+        } else if waiting || self.renew {
             Err(self.producer.trouble().unwrap_or_else(|| "kafka does not acknowledge".to_owned()))
         } else {
             self.standing().map_or(Ok(()), Err)

@@ -52,6 +52,8 @@ impl<P: Producer> Engine<P> {
             return format!("delivery failed, read again in {:.1} s", waits(at));
         } else if let Err(wait) = tracked.limits.allowance() {
             return format!("delayed by a limit for {:.1} s", wait.as_secs_f64());
+        } else if self.no_space {
+            "waits for space for the checkpoint"
         } else if self.full && tracked.queued == Queued::Read {
             "waits for kafka"
         } else if self.capped_until.is_some() && tracked.queued == Queued::Read {

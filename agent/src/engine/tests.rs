@@ -47,6 +47,8 @@ pub(super) struct Rig {
     /// Reports come at once.
     pub(super) acknowledge: bool,
     pub(super) spools: crate::feed::Spools,
+    /// Of the checkpoint.
+    pub(super) disk: Arc<dyn Disk>,
 }
 
 pub(super) fn input(dir: &Path) -> Input {
@@ -102,7 +104,8 @@ impl Rig {
         };
         change(&mut config);
         let now = Now { unix_ms: 1_700_000_000_000, ..Now::read() };
-        Self { dir, config, topic: Memory::new(), engine: None, now, acknowledge: true, spools: Default::default() }
+        let (topic, disk) = (Memory::new(), Arc::new(RealDisk));
+        Self { dir, config, topic, engine: None, now, acknowledge: true, spools: Default::default(), disk }
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -140,7 +143,7 @@ impl Rig {
     /// An engine that has not begun yet.
     pub(super) fn new_engine(&self) -> Engine<Memory> {
         let around = Surroundings {
-            disk: Arc::new(RealDisk),
+            disk: Arc::clone(&self.disk),
             host_id: "host".into(),
             host_name: "web-1".into(),
             waker: Waker::new().unwrap(),

@@ -221,3 +221,35 @@ fn producers_that_break_at_once_are_renewed_ever_more_rarely() {
     rig.settle();
     assert_eq!(names("a", 0..10), rig.distinct());
 }
+
+#[test]
+fn a_full_disk_below_the_checkpoint_is_waited_for() {
+    let mut rig = Rig::new();
+    let disk = logmill_disk::sim::SimDisk::new();
+    disk.create_dir_all(&rig.config.state_dir).unwrap();
+    rig.disk = Arc::new(disk.clone());
+    rig.append("app.log", numbered("a", 0..10));
+    rig.settle();
+    disk.set_capacity(Some(0));
+    for n in 0..5 {
+        rig.append("app.log", numbered("b", n * 10..n * 10 + 10));
+        rig.append(&format!("new-{n}.log"), format!("new-{n}\n"));
+        rig.settle();
+        rig.pass(Duration::from_secs(20));
+        rig.settle();
+    }
+    assert_eq!(names("a", 0..10), rig.messages(), "nothing is read whose place cannot be written down");
+    let state = rig.engine.as_ref().unwrap().around.health.parts();
+    assert!(format!("{state:?}").contains("no space left"), "{state:?}");
+    disk.set_capacity(None);
+    rig.settle();
+    rig.pass(Duration::from_secs(2));
+    rig.settle();
+    assert_eq!(10 + 50 + 5, rig.distinct().len());
+    assert_eq!(65, rig.messages().len(), "and nothing twice");
+    // What was written then is whole.
+    rig.kill();
+    rig.settle();
+    assert_eq!(65, rig.messages().len());
+    assert_eq!((65, 65), (rig.ledger().0, rig.ledger().1.acknowledged));
+}
