@@ -14,18 +14,29 @@ use std::{
     time::Duration,
 };
 
+use rdkafka::{
+    ClientConfig, Message, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    mocking::MockCluster,
+};
+
 /// A user that may read only what everybody may.
 const NOBODY: u32 = 65534;
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A directory with a configuration, a state directory and logs; Kafka is nowhere.
+/// A directory with a configuration, a state directory and logs.
 struct Place {
     dir: tempfile::TempDir,
     agent: PathBuf,
 }
 
 impl Place {
+    /// Kafka is nowhere.
     fn new() -> Self {
+        Self::with_kafka("127.0.0.1:1")
+    }
+
+    fn with_kafka(brokers: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // Where it was built, nobody may be allowed to go.
         let agent = dir.path().join("logmill-agent");
@@ -34,7 +45,7 @@ impl Place {
             fs::create_dir(dir.path().join(name)).unwrap();
         }
         let config = format!(
-            "state_dir: {0}/state\nkafka: {{ brokers: [\"127.0.0.1:1\"] }}\nmetrics: 127.0.0.1:0\nshutdown_timeout: 1s\n\
+            "state_dir: {0}/state\nkafka: {{ brokers: [\"{brokers}\"] }}\nmetrics: 127.0.0.1:0\nshutdown_timeout: 1s\nrescan_interval: 1s\n\
              inputs:\n  - {{ name: app, include: [\"{0}/logs/*.log\"], topic: logs }}\n",
             dir.path().display()
         );
@@ -94,15 +105,44 @@ impl Drop for Daemon {
 }
 
 #[test]
-fn a_file_that_must_not_be_read_is_named() {
-    let place = Place::new();
-    fs::write(place.path("logs/secret.log"), "x\n").unwrap();
-    fs::set_permissions(place.path("logs/secret.log"), fs::Permissions::from_mode(0o000)).unwrap();
+fn a_file_that_must_not_be_read_is_named_and_read_once_it_may_be() {
+    let kafka = MockCluster::new(1).unwrap();
+    kafka.create_topic("logs", 1, 1).unwrap();
+    let place = Place::with_kafka(&kafka.bootstrap_servers());
+    let secret = place.path("logs/secret.log");
+    let allow = |mode| fs::set_permissions(&secret, fs::Permissions::from_mode(mode)).unwrap();
+    fs::write(&secret, "secret\n").unwrap();
+    allow(0o000);
     if rustix::process::geteuid().is_root() {
         place.give("logs/secret.log");
     }
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", kafka.bootstrap_servers())
+        .set("group.id", "test")
+        .create()
+        .unwrap();
+    let mut from = TopicPartitionList::new();
+    from.add_partition_offset("logs", 0, rdkafka::Offset::Beginning).unwrap();
+    consumer.assign(&from).unwrap();
+    let next = || {
+        let message = consumer.poll(PATIENCE).expect("nothing comes").unwrap();
+        let value: serde_json::Value = serde_json::from_slice(message.payload().unwrap()).unwrap();
+        value["message"].as_str().unwrap().to_owned()
+    };
     let daemon = place.start();
     daemon.says(&["WARN", "cannot read", "secret.log", "ermission denied"]);
+    fs::write(place.path("logs/other.log"), "other\n").unwrap();
+    assert_eq!("other", next(), "others are read meanwhile");
+    allow(0o600);
+    assert_eq!("secret", next());
+    // Taken away once more while the agent has it open.
+    allow(0o000);
+    let more = fs::File::options().append(true).open(&secret).or_else(|_| {
+        allow(0o600);
+        fs::File::options().append(true).open(&secret)
+    });
+    std::io::Write::write_all(&mut more.unwrap(), b"more\n").unwrap();
+    assert_eq!("more", next());
 }
 
 #[test]

@@ -38,14 +38,19 @@ impl Place {
     fn new(input: &str) -> Self {
         let (dir, kafka) = (tempfile::tempdir().unwrap(), MockCluster::new(1).unwrap());
         kafka.create_topic("t", 1, 1).unwrap();
+        let place = Self { dir, kafka };
+        place.configure(input);
+        place
+    }
+
+    fn configure(&self, input: &str) {
         let config = format!(
             "state_dir: {}/state\nkafka: {{ brokers: [\"{}\"] }}\nmetrics: 127.0.0.1:0\nshutdown_timeout: 2s\nhost_name: h\n\
              inputs:\n  - {{ name: fed, topic: t, key: file, {input} }}\n",
-            dir.path().display(),
-            kafka.bootstrap_servers()
+            self.dir.path().display(),
+            self.kafka.bootstrap_servers()
         );
-        fs::write(dir.path().join("agent.yaml"), config).unwrap();
-        Self { dir, kafka }
+        fs::write(self.path("agent.yaml"), config).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -173,6 +178,12 @@ struct Agent {
 impl Agent {
     fn feed(&mut self, text: &str) {
         self.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    /// SIGHUP.
+    fn reload(&self) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
     }
 
     /// Ends its input and waits for its end.
@@ -383,4 +394,41 @@ fn an_entry_that_is_too_long_is_counted_as_dropped() {
     assert!(place.start(&["--once"]).ends(&place).success());
     let messages: Vec<usize> = place.distinct().iter().map(String::len).collect();
     assert_eq!([7, 100], *messages);
+}
+
+#[test]
+fn a_reload_changes_the_limits_of_standard_input_and_the_journal_and_stops_neither() {
+    const LIMIT: &str = "limits: [{ lines_per_second: 20, burst: 20 }]";
+    const FASTER: &str = "limits: [{ lines_per_second: 100000 }]";
+    for source in ["source: stdin", "source: journal"] {
+        let place = Place::new(&format!("{source}, {LIMIT}"));
+        place.journal("");
+        let mut agent = place.start(&[]);
+        let mut more = |range: std::ops::Range<usize>| match source {
+            "source: stdin" => agent.feed(&text(range)),
+            _ => place.entries(range),
+        };
+        more(0..3000);
+        place.until("the limit lets the first pass", || place.records().len() >= 20);
+        assert!(place.records().len() < 1500, "limited");
+        place.configure(&format!("{source}, {FASTER}"));
+        more(3000..4000);
+        agent.reload();
+        place.until("all is delivered", || place.records().len() >= 4000);
+        let mut more = |range: std::ops::Range<usize>| match source {
+            "source: stdin" => agent.feed(&text(range)),
+            _ => place.entries(range),
+        };
+        more(4000..4001);
+        place.until("what comes later is delivered", || place.records().len() >= 4001);
+        let messages = place.distinct();
+        let words = if source.ends_with("stdin") { "line" } else { "entry" };
+        assert_eq!((0..4001).map(|n| format!("{words} {n}")).collect::<Vec<_>>(), messages, "each once, in order");
+        assert!(place.said().contains("configuration applied"), "{}", place.said());
+        // A file that is wrong changes nothing.
+        place.configure("source: nothing");
+        agent.reload();
+        place.until("it is refused", || place.said().contains("not applied"));
+        assert!(agent.child.try_wait().unwrap().is_none(), "it lives on");
+    }
 }

@@ -137,3 +137,67 @@ fn read_from_the_end_at_the_first_start_only() {
     messages.sort();
     assert_eq!(["after", "came", "new", "while down"], *messages);
 }
+
+/// Ids and times of all that was sent.
+fn sent(rig: &Rig) -> Vec<(crate::line_id::LineId, String)> {
+    let time = |r: &crate::produce::memory::Record| {
+        serde_json::from_slice::<Value>(&r.value).unwrap()["@timestamp"].as_str().unwrap().to_owned()
+    };
+    rig.topic.0.borrow().sent.iter().map(|r| (r.id, time(r))).collect()
+}
+
+#[test]
+fn a_kill_between_a_timers_flush_and_its_acknowledgement_across_midnight_changes_nothing() {
+    let mut rig = Rig::new();
+    // Three seconds before midnight, UTC.
+    rig.now.unix_ms = 1_700_006_400_000 - 3_000;
+    rig.acknowledge = false;
+    rig.append("app.log", "one\nhalf");
+    rig.settle();
+    rig.pass(Duration::from_secs(6));
+    rig.settle();
+    let before = sent(&rig);
+    assert_eq!(["one", "half"], *rig.messages());
+    assert!(before.iter().all(|(_, time)| time.starts_with("2023-11-14T23:59:5")), "{before:?}");
+    for _ in 0..3 {
+        rig.kill();
+        rig.pass(Duration::from_secs(3600));
+        rig.append("app.log", " of it\n");
+        rig.settle();
+        rig.pass(Duration::from_secs(6));
+        rig.settle();
+    }
+    let after = sent(&rig);
+    assert!(before.iter().all(|known| after.iter().filter(|again| *again == known).count() == 4), "{after:?}");
+    assert_eq!(["one", "half", " of it", " of it", " of it"], *rig.distinct());
+    let today = |(_, time): &&(_, String)| time.starts_with("2023-11-15T");
+    assert!(after.iter().filter(today).count() >= 3);
+}
+
+#[test]
+fn a_clock_that_jumps_loses_nothing_and_doubles_nothing() {
+    const YEAR: i64 = 366 * 86_400_000;
+    let mut rig = Rig::new();
+    let mut expected = Vec::new();
+    for (n, jump) in [0, YEAR, -2 * YEAR, -60 * YEAR, 70 * YEAR, 0].into_iter().enumerate() {
+        rig.now.unix_ms += jump;
+        rig.acknowledge = n % 2 == 0;
+        rig.append("app.log", numbered(&format!("a{n}"), 0..10));
+        rig.append(&format!("new-{n}.log"), numbered(&format!("n{n}"), 0..10));
+        rig.append("app.log", "half");
+        rig.settle();
+        rig.pass(Duration::from_secs(6));
+        rig.settle();
+        rig.append("app.log", "\n");
+        rig.settle();
+        rig.kill();
+        expected.extend([names(&format!("a{n}"), 0..10), vec!["half".into()], names(&format!("n{n}"), 0..10)].concat());
+    }
+    rig.acknowledge = true;
+    rig.settle();
+    let mut distinct = rig.distinct();
+    distinct.sort();
+    expected.sort();
+    assert_eq!(expected, distinct);
+    assert_eq!(rig.ledger().0, rig.ledger().1.acknowledged);
+}

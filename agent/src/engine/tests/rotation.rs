@@ -169,3 +169,49 @@ fn a_deleted_file_is_read_to_its_end() {
     rig.settle();
     assert_eq!(7, rig.distinct().len(), "a new file of that name is another one");
 }
+
+#[test]
+fn a_file_on_the_inode_of_a_deleted_one_is_read_from_its_beginning() {
+    use std::os::unix::fs::MetadataExt;
+    for down in [false, true] {
+        let mut rig = Rig::new();
+        rig.append("app.log", numbered("old", 0..100));
+        rig.settle();
+        let inode = fs::metadata(rig.path("app.log")).unwrap().ino();
+        if down {
+            rig.kill();
+        } else {
+            // Nobody holds the inode then.
+            rig.engine
+                .as_mut()
+                .unwrap()
+                .slots
+                .iter()
+                .map(|(slot, _)| slot)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .for_each(|slot| rig.engine.as_mut().unwrap().slots.close(slot));
+        }
+        fs::remove_file(rig.path("app.log")).unwrap();
+        rig.next_birth();
+        // Longer than what was read, and with the same beginning.
+        let text = [numbered("old", 0..100), numbered("new", 0..50)].concat();
+        let reused = (0..100).any(|n| {
+            let name = if n == 0 { "app.log".to_owned() } else { format!("other-{n}") };
+            fs::write(rig.path(&name), &text).unwrap();
+            fs::metadata(rig.path(&name)).unwrap().ino() == inode
+                && fs::rename(rig.path(&name), rig.path("app.log")).is_ok()
+        });
+        if !reused {
+            eprintln!("this file system does not use inodes again at once");
+        }
+        rig.settle();
+        let messages = rig.messages();
+        assert_eq!(
+            2,
+            messages.iter().filter(|m| *m == "old-99").count(),
+            "two files with equal beginnings, down: {down}"
+        );
+        assert_eq!(names("new", 0..50), messages[messages.len() - 50..]);
+    }
+}

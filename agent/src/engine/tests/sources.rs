@@ -137,3 +137,22 @@ fn old_files_are_left_alone_until_something_is_written_to_them() {
         messages
     });
 }
+
+#[test]
+fn another_device_number_after_a_remount_is_the_same_file() {
+    let mut rig = Rig::new();
+    rig.append("a.log", numbered("a", 0..10));
+    rig.settle();
+    rig.kill();
+    let mut engine = rig.new_engine();
+    let state = engine.log.state().files.values().next().unwrap().clone();
+    let (id, dev) = (state.entry.id, state.entry.dev + 7);
+    let mut entries = vec![Entry::File(crate::checkpoint::FileEntry { dev, ..state.entry })];
+    entries.extend(state.extents.iter().map(|extent| Entry::Extent(id, *extent)));
+    entries.push(Entry::Position(id, state.position));
+    engine.log.append(&entries, true).unwrap();
+    drop(engine);
+    rig.append("a.log", numbered("a", 10..20));
+    rig.settle();
+    assert_eq!(names("a", 0..20), rig.messages(), "nothing again");
+}
