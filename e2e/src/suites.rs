@@ -25,7 +25,10 @@ mod faults;
 mod file;
 mod kafka_tools;
 mod kills;
+mod limits;
+mod odd_files;
 mod operations;
+mod outage;
 mod peers;
 mod power_cut;
 mod recovery;
@@ -146,6 +149,21 @@ pub const ALL: &[Suite] = &[
         name: "bad-input",
         about: "wrong configuration, wrong bytes, wrong files: clear errors, bounded memory",
         run: |r| Box::pin(bad_input::run(r)),
+    },
+    Suite {
+        name: "odd-files",
+        about: "lines without end, noise, thousands of files at once, a full disk below the agent's state: told, nothing else lost",
+        run: |r| Box::pin(odd_files::run(r)),
+    },
+    Suite {
+        name: "limits",
+        about: "what the agent's limits and its CPU cap let pass in windows of ten seconds, and its ledger of the rest",
+        run: |r| Box::pin(limits::run(r)),
+    },
+    Suite {
+        name: "outage",
+        about: "the broker away at full write rate: the agent's memory, nothing lost, how fast it catches up",
+        run: |r| Box::pin(outage::run(r)),
     },
     Suite {
         name: "webhook",
