@@ -23,9 +23,12 @@ pub struct AgentConfig {
     pub inputs: Vec<Input>,
     /// Of all inputs together; `per` means nothing here.
     pub limits: Vec<Limit>,
+    /// What lines wait for, and what `buffer_bytes` is where it is not set. Default: balanced.
+    pub preset: Tuning,
     /// `host.name` of every record. Default: the machine's host name.
     pub host_name: Option<String>,
-    /// Bytes that read but unacknowledged records may hold, librdkafka's queue included. Default 16 MiB.
+    /// Bytes that read but unacknowledged records may hold, librdkafka's queue included. Default 16 MiB, 64 MiB with
+    /// [`Tuning::Throughput`].
     pub buffer_bytes: u64,
     /// Safety net beside notify events. Default 10 s.
     pub rescan_interval: Duration,
@@ -39,6 +42,33 @@ pub struct AgentConfig {
     pub metrics: SocketAddr,
     /// Default 8 s.
     pub shutdown_timeout: Duration,
+}
+
+/// Whether requests to Kafka are rather few and large, or soon under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tuning {
+    #[default]
+    Balanced,
+    Throughput,
+    LowLatency,
+}
+
+impl Tuning {
+    /// How long records of a stream wait for others; a property `linger.ms` counts more.
+    pub fn linger(self) -> Duration {
+        Duration::from_millis(match self {
+            Self::Balanced => 10,
+            Self::Throughput => 100,
+            Self::LowLatency => 1,
+        })
+    }
+
+    fn buffer_bytes(self) -> u64 {
+        match self {
+            Self::Balanced | Self::LowLatency => 16 << 20,
+            Self::Throughput => 64 << 20,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]

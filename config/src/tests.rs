@@ -52,6 +52,21 @@ fn reference_files_say_what_is_the_default() {
 }
 
 #[test]
+fn a_preset_gives_way_to_what_is_set() {
+    let input = "inputs: [{ name: app, include: ['/l/*.log'], topic: logs.app }]";
+    let read = |keys: &str| {
+        let config = AgentConfig::parse_with("a", &format!("{keys}\n{input}"), &no_env).unwrap();
+        (config.preset.linger().as_millis(), config.buffer_bytes >> 20)
+    };
+    assert_eq!(read(""), (10, 16));
+    assert_eq!(read("preset: throughput"), (100, 64));
+    assert_eq!(read("preset: low-latency"), (1, 16));
+    assert_eq!(read("preset: throughput\nbuffer_bytes: 8MiB"), (100, 8));
+    let wrong = AgentConfig::parse_with("a", &format!("preset: fast\n{input}"), &no_env).unwrap_err().to_string();
+    assert!(wrong.contains("expected one of"), "{wrong}");
+}
+
+#[test]
 fn every_mistake_at_once() {
     agent_errors(
         "\
@@ -115,8 +130,8 @@ fn structure() {
     agent_errors("inputs: 5", "agent.yaml:1:9: inputs: expected a list, did you mean [\"5\"]?");
     agent_errors("a: &x 1\nb: *x", "\
 agent.yaml:1:1: inputs: missing, expected e.g. \"inputs: [{ name: app, include: [\"/var/log/app/*.log\"], topic: logs.app }]\"
-agent.yaml:1:1: a: unknown key, expected one of: inputs, buffer_bytes, state_dir, kafka, limits, host_name, max_cpu_percent, rescan_interval, max_open_files, max_deleted_bytes, metrics, shutdown_timeout
-agent.yaml:2:1: b: unknown key, expected one of: inputs, buffer_bytes, state_dir, kafka, limits, host_name, max_cpu_percent, rescan_interval, max_open_files, max_deleted_bytes, metrics, shutdown_timeout
+agent.yaml:1:1: a: unknown key, expected one of: inputs, preset, buffer_bytes, state_dir, kafka, limits, host_name, max_cpu_percent, rescan_interval, max_open_files, max_deleted_bytes, metrics, shutdown_timeout
+agent.yaml:2:1: b: unknown key, expected one of: inputs, preset, buffer_bytes, state_dir, kafka, limits, host_name, max_cpu_percent, rescan_interval, max_open_files, max_deleted_bytes, metrics, shutdown_timeout
 agent.yaml:2:4: b: aliases (*name) are not supported, write the value out");
     agent_errors(
         "inputs: [{name: \"${NAME}\", include: [a], topic: b}]",

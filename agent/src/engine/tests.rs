@@ -27,7 +27,7 @@ use std::{
 };
 
 use logmill_config::{
-    agent::{AgentConfig, Input},
+    agent::{AgentConfig, Input, Tuning},
     kafka::KafkaConfig,
 };
 use logmill_daemon::Progress;
@@ -94,6 +94,7 @@ impl Rig {
             inputs: vec![input(&dir.path().join("logs"))],
             limits: vec![],
             host_name: None,
+            preset: Tuning::default(),
             buffer_bytes: 16 << 20,
             rescan_interval: Duration::from_secs(10),
             max_open_files: 100,

@@ -39,8 +39,6 @@ const MAX_MESSAGE: usize = 1_000_000;
 
 /// How long the reporting thread waits for one; also the longest it takes to notice a stop.
 const POLL: Duration = Duration::from_secs(1);
-/// How long records of a stream wait for others, at least: requests are few and large then.
-const LINGER: Duration = Duration::from_millis(10);
 
 pub(crate) struct KafkaProducer {
     settings: Settings,
@@ -51,6 +49,8 @@ pub(crate) struct KafkaProducer {
 struct Settings {
     kafka: KafkaConfig,
     buffer_bytes: u64,
+    /// How long records of a stream wait for others, at least: requests are few and large then.
+    linger: Duration,
 }
 
 struct Running {
@@ -72,8 +72,8 @@ pub(crate) struct Reports {
 
 impl KafkaProducer {
     pub(crate) fn new(config: &AgentConfig, waker: Waker) -> Result<Self, KafkaError> {
-        let AgentConfig { kafka, buffer_bytes, .. } = config;
-        let settings = Settings { kafka: kafka.clone(), buffer_bytes: *buffer_bytes };
+        let AgentConfig { kafka, buffer_bytes, preset, .. } = config;
+        let settings = Settings { kafka: kafka.clone(), buffer_bytes: *buffer_bytes, linger: preset.linger() };
         let running = settings.start(None, &waker)?;
         Ok(Self { settings, waker, running: Some(running) })
     }
@@ -95,7 +95,7 @@ impl Settings {
         };
         // What a user may tune.
         client.set("client.id", "logmill-agent").set("partitioner", "murmur2_random");
-        client.set("linger.ms", LINGER.as_millis().to_string());
+        client.set("linger.ms", self.linger.as_millis().to_string());
         // Records behind the five batches that may be in flight make librdkafka poll without pause: few, large batches.
         client
             .set("batch.size", "950000")
@@ -142,7 +142,7 @@ impl Settings {
                 }
             })
             .map_err(|e| KafkaError::ClientCreation(format!("cannot start a thread: {e}")))?;
-        let hurry = Hurry::start(Arc::clone(&producer), LINGER)
+        let hurry = Hurry::start(Arc::clone(&producer), self.linger)
             .map_err(|e| KafkaError::ClientCreation(format!("cannot start a thread: {e}")))?;
         Ok(Running { hurry, producer, stop, thread: Some(thread) })
     }

@@ -11,7 +11,9 @@ use std::{
 
 use jiff::tz::TimeZone;
 
-use super::{AgentConfig, Encoding, Input, Key, Limit, LimitPer, OnExceed, OnLongLine, Parse, ReadFrom, TopicBy};
+use super::{
+    AgentConfig, Encoding, Input, Key, Limit, LimitPer, OnExceed, OnLongLine, Parse, ReadFrom, TopicBy, Tuning,
+};
 use crate::{
     file::ConfigFile,
     kafka, names,
@@ -33,7 +35,10 @@ impl ConfigFile for AgentConfig {
             v.list("inputs")
         });
         let mut taken = BTreeSet::new();
-        let buffer_bytes = root.or("buffer_bytes", 16 * MIB, |v| v.size(MIB, 4096 * MIB));
+        let presets =
+            [("balanced", Tuning::Balanced), ("throughput", Tuning::Throughput), ("low-latency", Tuning::LowLatency)];
+        let preset = root.or("preset", Tuning::default(), |v| v.choice(&presets, &[]));
+        let buffer_bytes = root.or("buffer_bytes", preset.buffer_bytes(), |v| v.size(MIB, 4096 * MIB));
         let mut stdin = false;
         let inputs = inputs.unwrap_or_default();
         let inputs = inputs.iter().filter_map(|v| input(v, &mut taken, &mut stdin, buffer_bytes)).collect();
@@ -45,6 +50,7 @@ impl ConfigFile for AgentConfig {
                 Some(v.any_list("limits")?.iter().filter_map(|v| limit(v, true)).collect())
             }),
             host_name: root.get("host_name").and_then(|v| v.text()),
+            preset,
             buffer_bytes,
             max_cpu_percent: root.get("max_cpu_percent").and_then(|v| v.number(1, 100_000)),
             rescan_interval: root.or("rescan_interval", 10 * SECOND, |v| v.duration(SECOND / 10, 3600 * SECOND)),
