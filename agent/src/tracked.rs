@@ -1,6 +1,6 @@
 //! One generation of a file while the agent knows it.
 
-use std::{collections::VecDeque, path::PathBuf, rc::Rc, time::Instant};
+use std::{collections::VecDeque, io, path::PathBuf, rc::Rc, time::Instant};
 
 use crate::{
     checkpoint::{Extent, FileEntry, FileState, Mark},
@@ -52,8 +52,8 @@ pub(crate) struct Tracked {
     pub(crate) extents: VecDeque<Extent>,
     /// Ends of lines that time decided, from `position` on.
     pub(crate) boundaries: VecDeque<u64>,
-    /// The bytes before the last extent's end.
-    pub(crate) tail: Option<Vec<u8>>,
+    /// The last bytes that were read of it, or that are before what is to be read.
+    pub(crate) tail: Option<Tail>,
     pub(crate) beginning: Option<(u32, u64)>,
     /// The bytes before an acknowledged offset.
     pub(crate) mark: Option<Mark>,
@@ -101,6 +101,24 @@ pub(crate) struct Tracked {
     pub(crate) rate_since: Option<(Instant, u64)>,
     pub(crate) shape: Rc<Shape>,
     pub(crate) limits: Limits,
+}
+
+/// Up to [`MARK`] bytes of a file, and where they end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Tail {
+    pub(crate) end: u64,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Tail {
+    pub(crate) fn of(file: &Source, end: u64) -> io::Result<Self> {
+        let start = end.saturating_sub(MARK as u64);
+        Ok(Self { end, bytes: file.bytes_at(start, usize::try_from(end - start).unwrap_or(MARK))? })
+    }
+
+    pub(crate) fn is_in(&self, file: &Source) -> io::Result<bool> {
+        Ok(Self::of(file, self.end)? == *self)
+    }
 }
 
 /// A line longer than the limit whose end is not found yet; `read_to` is where the search goes on.

@@ -8,7 +8,7 @@
 
 use std::{collections::VecDeque, io, path::Path, path::PathBuf, rc::Rc, time::Duration};
 
-use super::{Engine, admit::Found, look::bytes_before};
+use super::{Engine, admit::Found, look::is_same_content};
 use crate::{
     checkpoint::{Entry, Extent, Mark},
     clock::Now,
@@ -18,11 +18,11 @@ use crate::{
     produce::Producer,
     record::Shape,
     source::{Format, Source},
-    tracked::Tracked,
+    tracked::{Tail, Tracked},
 };
 
 /// A beginning shorter than this says nothing.
-const LEAST_BEGINNING: u32 = 256;
+pub(super) const LEAST_BEGINNING: u32 = 256;
 /// Bytes before the acknowledged offset that are compared.
 const MARK: u64 = 1024;
 /// A file that may be a copy in the making has this long to grow.
@@ -43,34 +43,36 @@ pub(super) struct Original {
     boundaries: VecDeque<u64>,
     pub(super) beginning: (u32, u64),
     pub(super) mark: Option<Mark>,
-    /// The bytes before `extents_end`, as far as known.
-    tail: Option<Vec<u8>>,
+    /// A later place up to which it was read or begun to be, and a fingerprint of the bytes before it.
+    end: Option<(u64, u64)>,
     shape: Rc<Shape>,
     pub(super) limits: Limits,
 }
 
 impl Original {
     /// Whether enough is known to tell its copy from an independent file whose name fits. As long as there is no mark,
-    /// its beginning and end are enough if its content is known to be gone; the beginning, where nothing is passed over.
+    /// or one that says too little, its beginning and end are enough if its content is known to be gone; the beginning,
+    /// where all that is passed over lies in it.
     fn is_sure(&self, least: u64, gone: bool) -> bool {
-        let known =
-            gone && u64::from(self.beginning.0) >= least && (self.position == self.start || self.tail.is_some());
-        self.beginning.0 >= LEAST_BEGINNING && self.mark.map_or(known, |mark| mark.at >= least)
+        let len = u64::from(self.beginning.0);
+        let known = gone && len >= least && (self.position <= len || self.end.is_some_and(|(at, _)| at >= least));
+        self.beginning.0 >= LEAST_BEGINNING && (known || self.mark.is_some_and(|mark| mark.at >= least))
     }
 
     /// Whether a file has the same bytes where they are compared, beside the beginning.
     fn is_in(&self, file: &Source, size: u64) -> io::Result<bool> {
-        Ok(match (&self.mark, &self.tail) {
-            (Some(known), _) => mark(file, known.at)?.as_ref() == Some(known),
-            // Something must be equal.
-            _ if size < self.beginning.0.into() => false,
-            (None, Some(tail)) if self.position > self.start => bytes_before(file, self.extents_end)?.ends_with(tail),
-            (None, _) => true,
-        })
+        if let Some(known) = self.mark.filter(|mark| mark.at >= LEAST_BEGINNING.into()) {
+            return Ok(mark(file, known.at)? == Some(known));
+        }
+        // Something must be equal.
+        let len = u64::from(self.beginning.0);
+        let same = |(at, known)| Ok::<_, io::Error>(fingerprint(&Tail::of(file, at)?.bytes) == known);
+        Ok(size >= len && self.end.filter(|_| self.position > len).map_or(Ok(true), same)?)
     }
 
     /// None where too little is known to go on where this one stood.
     pub(super) fn new(tracked: &Tracked) -> Option<Self> {
+        let begun = tracked.extents.back().filter(|extent| extent.start > 0).map(|extent| (extent.start, extent.mark));
         Some(Self {
             input: tracked.input,
             generation: tracked.generation?,
@@ -82,7 +84,7 @@ impl Original {
             boundaries: tracked.boundaries.clone(),
             beginning: tracked.beginning?,
             mark: tracked.mark,
-            tail: tracked.tail.clone(),
+            end: tracked.tail.as_ref().map(|tail| (tail.end, fingerprint(&tail.bytes))).or(begun),
             shape: Rc::clone(&tracked.shape),
             limits: tracked.limits.clone(),
         })
@@ -155,7 +157,7 @@ impl<P: Producer> Engine<P> {
         (tracked.shape, tracked.limits) = (original.shape, original.limits);
         (tracked.start, tracked.position, tracked.counted_to) = (original.start, original.position, original.position);
         tracked.rewind();
-        (tracked.beginning, tracked.mark) = (Some(original.beginning), original.mark);
+        (tracked.beginning, tracked.mark, tracked.tail) = (Some(original.beginning), original.mark, None);
         let size = tracked.size;
         tracked.extents = original.extents.into_iter().filter(|e| e.start < size).collect();
         if let Some(last) = tracked.extents.back_mut() {
@@ -178,6 +180,14 @@ impl<P: Producer> Engine<P> {
             return false;
         }
         tracked.copies_first = true;
+        // How it ended, in case of a kill before its copy is found: its mark cannot be read any more.
+        if let (Some(tail), Some(last)) = (&tracked.tail, tracked.extents.back())
+            && tail.end == last.end
+        {
+            let end = Extent { start: last.end, mark: fingerprint(&tail.bytes), ..*last };
+            tracked.extents.push_back(end);
+            self.pending.push(Entry::Extent(tracked.id, end));
+        }
         let path = tracked.path.clone();
         self.admit_copies(slot, &path);
         let possible = self.possible_copies(&path);
@@ -282,8 +292,12 @@ impl<P: Producer> Engine<P> {
         if at == 0 || tracked.mark.is_some_and(|m| m.at == at) {
             return None;
         }
-        // What cannot be read now keeps its earlier mark.
-        let mark = mark(tracked.file.as_ref()?, at).ok().flatten()?;
+        let file = tracked.file.as_ref()?;
+        let mark = mark(file, at).ok().flatten()?;
+        // What cannot be read now keeps its earlier mark, and so does what was truncated and written over.
+        if !is_unchanged(tracked, file).unwrap_or(false) {
+            return None;
+        }
         tracked.mark = Some(mark);
         Some(Entry::Mark(tracked.id, mark))
     }
@@ -306,6 +320,15 @@ fn grows(tracked: &mut Tracked, size: u64, now: Now) -> bool {
             true
         }
     }
+}
+
+/// Whether the file is what was read of it.
+fn is_unchanged(tracked: &Tracked, file: &Source) -> io::Result<bool> {
+    if file.is_packed() {
+        return Ok(true);
+    }
+    let tail = tracked.tail.as_ref().map_or(Ok(true), |tail| tail.is_in(file))?;
+    Ok(tail && is_same_content(tracked, file, file.stat(0)?.size)?)
 }
 
 /// The bytes before `at`; none when the file is shorter.

@@ -12,7 +12,7 @@ use rustix::fs::OFlags;
 use super::{
     BLOCK, Engine,
     archive::{self, Resolved},
-    copy::{Copied, QUIET},
+    copy::{Copied, LEAST_BEGINNING, QUIET, mark},
 };
 use crate::{
     checkpoint::{Entry, Extent},
@@ -21,7 +21,7 @@ use crate::{
     ledger::Reason,
     produce::Producer,
     source::{Format, Source},
-    tracked::{MARK, Queued, Tracked},
+    tracked::{Queued, Tail, Tracked},
 };
 
 /// One read time is written down for at most this much of a file.
@@ -214,6 +214,10 @@ impl<P: Producer> Engine<P> {
                 Seen::Truncated(stat)
             });
         }
+        if tracked.tail.is_none() && !file.is_packed() {
+            // Else nobody would notice that it is truncated and filled up again before more of it is read.
+            tracked.tail = Some(Tail::of(file, tracked.extents_end())?);
+        }
         tracked.verified = true;
         tracked.size = stat.size;
         let alone = file.is_packed() || self.inputs[tracked.input].spool.is_some();
@@ -241,12 +245,13 @@ impl<P: Producer> Engine<P> {
             }
             return Ok(Seen::End { size: stat.size, deleted: stat.links == 0 });
         }
-        let before = bytes_before(file, end)?;
-        if tracked.tail.as_ref().is_some_and(|tail| !before.ends_with(tail)) {
+        let before = Tail::of(file, end)?;
+        if tracked.tail.as_ref().is_some_and(|tail| tail.end == end && *tail != before) {
             return Ok(Seen::Truncated(stat));
         }
-        // Known anew at each doubling, as long as it is short.
-        let known = |len: u32| stat.size < u64::from(len).saturating_mul(2).min(BEGINNING as u64);
+        // Known anew as long as it says nothing, then at each doubling as long as it is short.
+        let known =
+            |len: u32| len >= LEAST_BEGINNING && stat.size < u64::from(len).saturating_mul(2).min(BEGINNING as u64);
         if tracked.beginning.is_none_or(|(len, _)| (len as usize) < BEGINNING && !known(len)) {
             let beginning = file.bytes_at(0, BEGINNING)?;
             let known = (beginning.len() as u32, fingerprint(&beginning));
@@ -259,7 +264,7 @@ impl<P: Producer> Engine<P> {
             start: end,
             end: stat.size.min(end.saturating_add(longest)),
             time_ms: now.unix_ms,
-            mark: if end == 0 { 0 } else { fingerprint(&before) },
+            mark: if end == 0 { 0 } else { fingerprint(&before.bytes) },
         };
         tracked.extents.push_back(extent);
         self.pending.push(Entry::Extent(tracked.id, extent));
@@ -438,7 +443,7 @@ enum Seen {
 }
 
 /// Whether a file is still what the checkpoint knows: not shorter, and the same where it is compared.
-fn is_same_content(tracked: &Tracked, file: &Source, size: u64) -> io::Result<bool> {
+pub(super) fn is_same_content(tracked: &Tracked, file: &Source, size: u64) -> io::Result<bool> {
     if size < tracked.position {
         return Ok(false);
     }
@@ -448,9 +453,14 @@ fn is_same_content(tracked: &Tracked, file: &Source, size: u64) -> io::Result<bo
             return Ok(false);
         }
     }
+    if let Some(known) = tracked.mark
+        && mark(file, known.at)? != Some(known)
+    {
+        return Ok(false);
+    }
     match tracked.extents.back() {
         Some(extent) if extent.start > 0 && extent.start <= size => {
-            Ok(fingerprint(&bytes_before(file, extent.start)?) == extent.mark)
+            Ok(fingerprint(&Tail::of(file, extent.start)?.bytes) == extent.mark)
         }
         _ => Ok(true),
     }
@@ -459,14 +469,8 @@ fn is_same_content(tracked: &Tracked, file: &Source, size: u64) -> io::Result<bo
 /// Whether a file of which all was read was truncated and filled to the same size again. NUL characters at its end were
 /// nobody's lines: a writer who fills them in has truncated nothing.
 fn is_rewritten(tracked: &Tracked, file: &Source, size: u64) -> io::Result<bool> {
-    let Some(tail) = tracked.tail.as_ref().filter(|tail| tail.last().is_some_and(|byte| *byte != 0)) else {
+    let Some(tail) = tracked.tail.as_ref().filter(|tail| tail.bytes.last().is_some_and(|byte| *byte != 0)) else {
         return Ok(false);
     };
-    Ok(!bytes_before(file, size)?.ends_with(tail) || !is_same_content(tracked, file, size)?)
-}
-
-/// The up to [`MARK`] bytes before `end`.
-pub(super) fn bytes_before(file: &Source, end: u64) -> io::Result<Vec<u8>> {
-    let start = end.saturating_sub(MARK as u64);
-    file.bytes_at(start, usize::try_from(end - start).unwrap_or(MARK))
+    Ok(!tail.is_in(file)? || !is_same_content(tracked, file, size)?)
 }

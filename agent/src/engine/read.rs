@@ -7,7 +7,6 @@ use logmill_config::agent::OnLongLine;
 use super::{
     Engine,
     emit::{Emitted, Kept},
-    look,
 };
 use crate::{
     clock::Now,
@@ -18,7 +17,7 @@ use crate::{
     produce::Producer,
     record::Flags,
     source::Source,
-    tracked::{Before, LongLine, MARK, Queued, Tracked},
+    tracked::{Before, LongLine, MARK, Queued, Tail, Tracked},
 };
 
 /// Why a turn ended.
@@ -150,9 +149,9 @@ impl<P: Producer> Engine<P> {
         let block = &block[..read];
         let seen_to = base + read as u64;
         if seen_to == extents_end && read >= MARK {
-            tracked.tail = Some(block[read - MARK..].to_vec());
+            tracked.tail = Some(Tail { end: seen_to, bytes: block[read - MARK..].to_vec() });
         } else if seen_to == extents_end && read > 0 {
-            tracked.tail = Some(look::bytes_before(file, seen_to)?);
+            tracked.tail = Some(Tail::of(file, seen_to)?);
         }
         if read < wanted {
             return Ok(Stop::Short);

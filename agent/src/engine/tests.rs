@@ -14,6 +14,7 @@ mod limits;
 mod lines;
 mod restart;
 mod rotation;
+mod rotator;
 mod sources;
 mod transforming;
 mod trouble;

@@ -90,7 +90,8 @@ impl InputState {
     /// others of their event, a line that is not for its newline.
     pub(super) fn flush_after(&self, tracked: &Tracked) -> Duration {
         let text = tracked.text.unwrap_or(self.framing.text);
-        let ended = tracked.long.is_none() && tracked.tail.as_ref().is_some_and(|tail| text.ends_with_newline(tail));
+        let ended =
+            tracked.long.is_none() && tracked.tail.as_ref().is_some_and(|tail| text.ends_with_newline(&tail.bytes));
         self.framing.timeout().filter(|_| ended).unwrap_or(self.config.flush_unterminated)
     }
 }

@@ -240,3 +240,88 @@ fn who_waits_for_a_compressed_file_is_not_what_that_one_waits_for() {
         assert_eq!(expected, rig.distinct(), "killed again: {killed_again}");
     }
 }
+
+#[test]
+fn a_copy_is_known_by_its_beginning_where_the_mark_says_too_little() {
+    for killed in [false, true] {
+        let mut rig = Rig::new();
+        rig.append("app.log", numbered("a", 0..20));
+        rig.settle();
+        rig.append("app.log", numbered("a", 20..300));
+        rig.steps(8);
+        if killed {
+            rig.kill();
+        }
+        copy_and_truncate(&rig);
+        rig.append("app.log", numbered("c", 0..10));
+        shift(&rig, &["app.log", "app.log.1", "app.log.2"]);
+        rig.next_birth();
+        rig.append("app.log", numbered("d", 0..10));
+        settle(&mut rig);
+        let expected = [names("a", 0..300), names("c", 0..10), names("d", 0..10)].concat();
+        nothing_again(&mut rig, &expected, &format!("killed: {killed}"));
+    }
+}
+
+#[test]
+fn what_filled_a_truncated_file_up_is_no_mark_of_what_was_there() {
+    let mut rig = Rig::new();
+    rig.append("app.log", numbered("a", 0..500));
+    rig.steps(8);
+    rig.append("app.log", numbered("b", 0..10));
+    copy_and_truncate(&rig);
+    rig.append("app.log", numbered("c", 0..700));
+    // The next turn writes the positions.
+    rig.pass(Duration::from_secs(1));
+    settle(&mut rig);
+    let expected = [names("a", 0..500), names("b", 0..10), names("c", 0..700)].concat();
+    nothing_again(&mut rig, &expected, "");
+}
+
+#[test]
+fn truncated_and_filled_up_before_anything_was_read_since_the_start() {
+    for (from_end, down) in [(false, false), (true, false), (false, true)] {
+        let mut rig = Rig::with(|c| {
+            if from_end {
+                c.inputs[0].read_from = logmill_config::agent::ReadFrom::End;
+            }
+        });
+        let banner = numbered("banner", 0..200);
+        rig.append("app.log", &banner);
+        rig.append("app.log", numbered("a", 0..100));
+        rig.settle();
+        rig.kill();
+        if !down {
+            rig.settle();
+        }
+        fs::OpenOptions::new().write(true).open(rig.path("app.log")).unwrap().set_len(0).unwrap();
+        // The beginning is the same.
+        rig.append("app.log", &banner);
+        rig.append("app.log", numbered("b", 0..200));
+        settle(&mut rig);
+        let seen = if from_end { 0 } else { 300 };
+        assert_eq!(seen + 400, rig.messages().len(), "from its end: {from_end}, while down: {down}");
+    }
+}
+
+#[test]
+fn killed_when_the_truncation_was_seen_and_the_copy_was_not() {
+    for parts in [1, 2] {
+        let mut rig = Rig::new();
+        for part in 0..parts {
+            rig.append("app.log", numbered("a", part * 500..(part + 1) * 500));
+            rig.steps(4);
+        }
+        copy_and_truncate(&rig);
+        rig.pass(Duration::from_secs(1));
+        rig.steps(1);
+        rig.kill();
+        rig.append("app.log", numbered("c", 0..10));
+        shift(&rig, &["app.log", "app.log.1", "app.log.2"]);
+        rig.next_birth();
+        rig.append("app.log", numbered("d", 0..10));
+        settle(&mut rig);
+        let expected = [names("a", 0..parts * 500), names("c", 0..10), names("d", 0..10)].concat();
+        nothing_again(&mut rig, &expected, &format!("{parts} parts"));
+    }
+}
