@@ -142,7 +142,8 @@ impl<P: Producer> Engine<P> {
                 (None, None) => unmatched.push(path),
             }
         }
-        if thorough {
+        // Another one may have come and been renamed before the new one came.
+        if thorough || !new.is_empty() {
             self.rotated_unseen(listing, &unmatched, &mut new);
             self.born_unseen(listing, &unmatched, &mut new);
         }
@@ -226,6 +227,12 @@ impl<P: Producer> Engine<P> {
             0 => self.slots.by_inode(holder.ino, 0).is_none(),
             birth => birth >= stat.birth,
         })
+    }
+
+    /// Whether a known file has this name on disk.
+    fn is_at(&self, slot: usize, path: &Path) -> bool {
+        let stat = Stat::of_path(path);
+        self.slots.get(slot).is_some_and(|t| stat.is_ok_and(|stat| (stat.ino, stat.birth) == (t.ino, t.birth)))
     }
 
     /// A known file under a name.
@@ -354,7 +361,8 @@ impl<P: Producer> Engine<P> {
                 }
                 Change::Renamed { from, to } => {
                     let origin = self.origins.remove(&from);
-                    if let Some(slot) = self.slots.by_name(&from) {
+                    // Not who has taken the name since, and was found before this was told.
+                    if let Some(slot) = self.slots.by_name(&from).filter(|slot| !self.is_at(*slot, &from)) {
                         self.slots.rename(slot, Some(to));
                         self.wake(slot);
                     } else if let Some(origin) = origin.or_else(|| Some(from.clone()))

@@ -325,3 +325,26 @@ fn killed_when_the_truncation_was_seen_and_the_copy_was_not() {
         nothing_again(&mut rig, &expected, &format!("{parts} parts"));
     }
 }
+
+#[test]
+fn events_that_come_after_a_listing_has_shown_more() {
+    let mut rig = Rig::new();
+    rig.append("app.log", numbered("a", 0..10));
+    rig.settle();
+    // These are told as follows.
+    rig.engine.as_mut().unwrap().watcher = Watcher::new().unwrap();
+    for lines in ["b", "c"] {
+        shift(&rig, &["app.log", "app.log.1", "app.log.2"][if lines == "b" { 0..2 } else { 0..3 }]);
+        rig.next_birth();
+        rig.append("app.log", numbered(lines, 0..10));
+    }
+    let renamed = |from, to| Change::Renamed { from: rig.path(from), to: rig.path(to) };
+    let first = vec![renamed("app.log", "app.log.1"), Change::Appeared(rig.path("app.log"))];
+    let second = [vec![renamed("app.log.1", "app.log.2")], first.clone()].concat();
+    for changes in [first, second] {
+        rig.engine.as_mut().unwrap().changes = changes;
+        rig.step();
+    }
+    rig.settle();
+    assert_eq!([names("a", 0..10), names("b", 0..10), names("c", 0..10)].concat(), rig.messages());
+}
