@@ -2,7 +2,8 @@
 //!
 //! A write within the granularity of the file system's times may leave no trace in them. So a file rests only once a
 //! look found nothing new some time after it first saw these times: any later write shows in them. The file system's
-//! clock is compared with nothing but itself, since it may be another machine's.
+//! clock is compared with nothing but itself, since it may be another machine's. As long as a file does not rest, each
+//! look compares its content: also the one after a look that saw a change and could not finish with it.
 
 use std::time::{Duration, Instant};
 
@@ -37,15 +38,15 @@ pub(crate) struct Rest {
 }
 
 impl Rest {
-    /// A look begins at `now`; whether the file is other than at the last look.
+    /// A look begins at `now`; whether what was read of the file may have been replaced: not while it rests as it was.
     pub(crate) fn look(&mut self, stat: &Stat, now: Instant) -> bool {
-        self.rests = false;
+        let rested = std::mem::take(&mut self.rests);
         let stamp = Stamp::of(stat);
         let other = self.seen.is_none_or(|(seen, _)| seen != stamp);
         if other {
             self.seen = Some((stamp, now));
         }
-        other
+        other || !rested
     }
 
     /// The look that began at `now` found that all is read and nothing is waited for.
@@ -85,10 +86,12 @@ mod tests {
         rest.scanned(&stat, 1);
         assert!(!rest.left_alone_by(1), "a write after the look may have the same times");
         let later = begin + GRANULARITY;
-        assert!(!rest.look(&stat, later));
+        assert!(rest.look(&stat, later), "and may have replaced what was read");
         rest.nothing_to_do(later);
         rest.scanned(&stat, 2);
         assert!(rest.left_alone_by(2) && !rest.left_alone_by(3), "each scan has to see it");
+        assert!(!rest.look(&stat, later), "as it was at rest");
+        assert!(rest.look(&stat, later), "nothing said that the look before had finished");
     }
 
     #[test]

@@ -194,7 +194,7 @@ impl<P: Producer> Engine<P> {
 
     fn examine(&mut self, tracked: &mut Tracked, file: &Source, now: Now) -> io::Result<Seen> {
         let mut stat = file.stat(0)?;
-        let changed = tracked.rest.look(&stat, now.mono);
+        let maybe_other = tracked.rest.look(&stat, now.mono);
         if file.is_packed() {
             if stat.size > 0 && tracked.is_untouched() && !tracked.resolved {
                 match self.resolve(tracked, file)? {
@@ -240,7 +240,7 @@ impl<P: Producer> Engine<P> {
             return Ok(Seen::Bytes);
         }
         if stat.size <= end {
-            if changed && !file.is_packed() && is_rewritten(tracked, file, end)? {
+            if maybe_other && !file.is_packed() && is_rewritten(tracked, file, end)? {
                 return Ok(Seen::Truncated(stat));
             }
             return Ok(Seen::End { size: stat.size, deleted: stat.links == 0 });

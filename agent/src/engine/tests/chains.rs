@@ -348,3 +348,19 @@ fn events_that_come_after_a_listing_has_shown_more() {
     rig.settle();
     assert_eq!([names("a", 0..10), names("b", 0..10), names("c", 0..10)].concat(), rig.messages());
 }
+
+#[test]
+fn a_truncation_filled_up_to_the_same_size_is_not_forgotten_while_a_copy_is_looked_for() {
+    for (copied, lines) in [(true, 10), (true, 500), (false, 10), (false, 500)] {
+        let mut rig = Rig::new();
+        rig.append("app.log", numbered("a", 0..lines));
+        settle(&mut rig);
+        rig.next_birth();
+        let copy = if copied { fs::read(rig.path("app.log")).unwrap() } else { Vec::new() };
+        rig.append("app.log.1", copy);
+        fs::write(rig.path("app.log"), numbered("b", 0..lines)).unwrap();
+        settle(&mut rig);
+        let expected = [names("a", 0..lines), names("b", 0..lines)].concat();
+        nothing_again(&mut rig, &expected, &format!("copied: {copied}, {lines} lines"));
+    }
+}
