@@ -9,6 +9,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::PathBuf,
     process::{Child, ChildStdin, Command, ExitStatus, Stdio},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -24,6 +25,10 @@ use serde_json::Value;
 const TICK: Duration = Duration::from_millis(20);
 /// A minute and a half of them.
 const TICKS: usize = 4500;
+
+/// Held while a process is made, which has all descriptors of this one until it executes: the mock frees its port for a
+/// moment when it goes down, and could not have it back.
+static SPAWNING: Mutex<()> = Mutex::new(());
 
 /// A directory with an agent's configuration and state, and a Kafka.
 struct Place {
@@ -53,6 +58,11 @@ impl Place {
         fs::write(self.path("agent.yaml"), config).unwrap();
     }
 
+    fn kafka_away(&self) {
+        let _alone = SPAWNING.lock().unwrap_or_else(PoisonError::into_inner);
+        self.kafka.broker_down(1).unwrap();
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -67,6 +77,7 @@ impl Place {
         command.arg("--config").arg(self.path("agent.yaml")).args(options);
         command.env("PATH", path).env("ENTRIES", self.path("entries")).env("CALLS", self.path("calls"));
         let log = fs::File::options().append(true).create(true).open(self.path("log")).unwrap();
+        let _alone = SPAWNING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         Agent { stdin: child.stdin.take(), child }
     }
@@ -237,7 +248,7 @@ fn standard_input_alone_is_read_to_its_end() {
 #[test]
 fn what_was_read_of_a_pipe_survives_kills_while_kafka_is_away() {
     let place = Place::new("source: stdin");
-    place.kafka.broker_down(1).unwrap();
+    place.kafka_away();
     let mut all = String::new();
     for run in 0..3 {
         let mut agent = place.start(&[]);
@@ -265,7 +276,7 @@ fn what_was_read_of_a_pipe_survives_kills_while_kafka_is_away() {
 fn a_full_spool_holds_the_writer_back() {
     const BOUND: usize = 1 << 20;
     let place = Place::new("source: stdin, spool_bytes: 1MiB, max_line_bytes: 64KiB");
-    place.kafka.broker_down(1).unwrap();
+    place.kafka_away();
     let mut agent = place.start(&[]);
     let long = "x".repeat(1000);
     let total = 3 * BOUND / 1000;
