@@ -128,16 +128,29 @@ impl Search {
 
     /// `settings` are lines of elasticsearch.yml.
     pub fn start_with(kind: &str, dir: &Path, port: u16, settings: &[&str]) -> Result<Self> {
+        let settings: Vec<&str> = settings.iter().flat_map(|setting| ["--set", setting]).collect();
+        Self::call(kind, dir, port, &settings)?;
+        Ok(Self { dir: dir.to_owned(), url: format!("http://127.0.0.1:{port}") })
+    }
+
+    /// Elasticsearch with TLS and users; its authority's, its own and a client's certificate are in `certs`, the URL is the
+    /// administrator's.
+    pub fn start_secured(dir: &Path, port: u16) -> Result<Self> {
+        Self::call("elasticsearch", dir, port, &["--secure"])?;
+        Ok(Self { dir: dir.to_owned(), url: format!("https://admin:secret@127.0.0.1:{port}") })
+    }
+
+    fn call(kind: &str, dir: &Path, port: u16, more: &[&str]) -> Result<()> {
         let log = std::fs::File::create(dir.with_extension("out"))?;
         let status = Command::new(script("search"))
             .args(["start", kind, "--heap", "1g", "--port", &port.to_string(), "--dir"])
             .arg(dir)
-            .args(settings.iter().flat_map(|setting| ["--set", setting]))
+            .args(more)
             .stdout(log.try_clone()?)
             .stderr(log)
             .status()?;
         ensure!(status.success(), "{kind} did not start, see {}", dir.with_extension("out").display());
-        Ok(Self { dir: dir.to_owned(), url: format!("http://127.0.0.1:{port}") })
+        Ok(())
     }
 
     pub fn pid(&self) -> Result<u32> {

@@ -34,6 +34,7 @@ mod power_cut;
 mod recovery;
 mod reprocess;
 mod rotations;
+mod secured;
 mod stacks;
 mod systemd;
 mod three_kafka;
@@ -184,6 +185,11 @@ pub const ALL: &[Suite] = &[
         name: "faults",
         about: "search nodes that refuse, halve, hang, cut, fill up and die: exact counts in all three kinds",
         run: |r| Box::pin(faults::run(r)),
+    },
+    Suite {
+        name: "secured",
+        about: "an Elasticsearch with TLS and users: every way to come in, and what those say that may not",
+        run: |r| Box::pin(secured::run(r)),
     },
     Suite {
         name: "operations",

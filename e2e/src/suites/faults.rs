@@ -107,7 +107,8 @@ async fn on_elasticsearch(room: &Room, limited: Search, dir: &std::path::Path, p
 }
 
 async fn on_opensearch(room: &Room) -> Result<String> {
-    let search = Search::start("opensearch", &room.dir.join("opensearch"), ports::free()?)?;
+    let (dir, port) = (room.dir.join("opensearch"), ports::free()?);
+    let search = Search::start("opensearch", &dir, port)?;
     let mut stage = Stage::new(room, "opensearch", &search.url).await?;
     let documents = Documents { from: 0, to: 4_000, day: 21 };
     stage.make_index(21).await?;
@@ -118,11 +119,14 @@ async fn on_opensearch(room: &Room) -> Result<String> {
     stage.start(1).await?;
     stage.kill(0)?;
     stage.start(0).await?;
+    search.kill()?;
+    let search = Search::start("opensearch", &dir, port)?;
     stage.read_only(21).await?;
     stage.shard_limit(documents).await?;
     stage.calm();
     let told = stage.whole().await?;
     stage.stop().await?;
+    drop(search);
     Ok(told)
 }
 

@@ -109,7 +109,8 @@ impl Templates {
                 Ok(())
             }
             status => match classify::request(status, fault) {
-                Outcomes::All(Outcome::Pause { reason }) => Err(Outcome::Pause {
+                // Who is not let in would be refused elsewhere too.
+                Outcomes::All(Outcome::Pause { reason }) if status != 401 => Err(Outcome::Pause {
                     reason: format!(
                         "the index template {} is refused, mend that or set template: {{ put: false }}: {reason}",
                         self.name

@@ -78,13 +78,15 @@ impl Stage {
         let mut pipeline = Pipeline::with_peers(&dir, &format!("127.0.0.1:{}", ports::free()?), upstream)?;
         pipeline.start(Part::Broker).await?;
         let metrics = [ports::free()?, ports::free()?];
+        // Small ones meet more faults.
+        let most = if room.is_long() { 1_000 } else { 200 };
         for (at, port) in metrics.iter().enumerate() {
             let (brokers, url) = (&pipeline.brokers, &proxy.url);
             let text = format!(
                 "kafka: {{ brokers: [\"{brokers}\"] }}\nmetrics: \"127.0.0.1:{port}\"\nsinks:\n  - name: faults\n    \
                  topics: [{TOPIC}]\n    retry: {{ initial: 50ms, max: 500ms }}\n    elasticsearch:\n      \
                  hosts: [\"{url}\"]\n      index: \"faults-%Y.%m.%d\"\n      timeout: {TIMEOUT}\n      \
-                 bulk: {{ max_documents: 200, max_bytes: 128KiB, linger: 50ms }}\n"
+                 bulk: {{ max_documents: {most}, max_bytes: 128KiB, linger: 50ms }}\n"
             );
             std::fs::write(dir.join(format!("sinks-{at}.yaml")), text)?;
         }
