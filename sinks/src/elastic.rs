@@ -103,7 +103,7 @@ impl Connector for Elastic {
 
 /// Of an item only what its outcome is read from: a whole answer would be several times as long, to write there and to
 /// read here.
-const BULK: &str = "_bulk?filter_path=errors,items.*.status,items.*.error";
+const BULK: &str = "_bulk?filter_path=errors,items.*.status,items.*.error,items.*.failure_store";
 const NDJSON: &str = "application/x-ndjson";
 
 impl From<Silence> for Outcome {

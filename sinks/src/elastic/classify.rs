@@ -39,6 +39,13 @@ pub(super) fn item(op: Op, version: Version, status: u16, fault: Option<Fault<'_
     Outcome::Reject { class: Class::Document, reason: fault.words(status) }
 }
 
+/// An item that the node did not index, but keeps in the failure store of its data stream.
+pub(super) fn aside() -> Outcome {
+    let reason =
+        "not indexed: the node put it into the failure store of the data stream, which has the cause".to_owned();
+    Outcome::Reject { class: Class::Document, reason }
+}
+
 /// Whether a 400 of an item is the document's own fault.
 fn document_fault(fault: &Fault<'_>) -> Option<Class> {
     match fault.kind.as_ref() {

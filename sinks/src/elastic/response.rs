@@ -58,7 +58,11 @@ pub(super) fn outcomes(version: Version, body: &[u8], items: usize) -> Outcomes 
     let mut each = vec![Outcome::Done { duplicate: false }; items];
     for (at, op, item) in answer.items.odd {
         if let Some(slot) = each.get_mut(at) {
-            *slot = classify::item(op, version, item.status, item.error.map(|e| e.0));
+            *slot = if item.is_aside() {
+                classify::aside()
+            } else {
+                classify::item(op, version, item.status, item.error.map(|e| e.0))
+            };
         }
     }
     Outcomes::Each(each)
@@ -121,6 +125,19 @@ struct ItemBody<'a> {
     status: u16,
     #[serde(borrow, default)]
     error: Option<Reported<'a>>,
+    #[serde(borrow, default)]
+    failure_store: Option<Cow<'a, str>>,
+}
+
+impl ItemBody<'_> {
+    /// Answered as a success, but put into the data stream's failure store.
+    fn is_aside(&self) -> bool {
+        self.failure_store.as_deref() == Some("used")
+    }
+
+    fn is_plain(&self) -> bool {
+        (200..300).contains(&self.status) && self.error.is_none() && !self.is_aside()
+    }
 }
 
 impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
@@ -134,7 +151,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Items<'a> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Items<'a>, A::Error> {
                 let mut items = Items { count: 0, odd: Vec::new() };
                 while let Some(Wrapped(op, item)) = seq.next_element::<Wrapped<'a>>()? {
-                    if !(200..300).contains(&item.status) || item.error.is_some() {
+                    if !item.is_plain() {
                         items.odd.push((items.count, op, item));
                     }
                     items.count += 1;

@@ -181,6 +181,19 @@ fn the_cause_behind_a_reason_is_kept_and_long_ones_are_cut() {
 }
 
 #[test]
+fn what_went_into_a_failure_store_is_not_indexed() {
+    let answer = r#"{"errors":false,"items":[{"create":{"status":201}},{"create":{"status":201,"failure_store":"used"}},
+        {"create":{"failure_store":"not_enabled","status":400,"error":{"type":"version_conflict_engine_exception"}}},
+        {"create":{"failure_store":"not_applicable_or_unknown","status":201}}]}"#;
+    let Outcomes::Each(each) = response::outcomes(Version::None, answer.as_bytes(), 4) else { panic!() };
+    assert!(matches!(&each[1], Outcome::Reject { reason, .. } if reason.contains("failure store")), "{each:?}");
+    assert!(matches!(&each[2], Outcome::Pause { .. }), "{each:?}");
+    for done in [&each[0], &each[3]] {
+        assert_eq!(*done, Outcome::Done { duplicate: false });
+    }
+}
+
+#[test]
 fn an_answer_that_is_broken_or_counts_otherwise_says_nothing() {
     let one = r#"{"create":{"status":201}}"#;
     for broken in [
