@@ -15,6 +15,7 @@ mod bad_input;
 mod bare_machine;
 mod clients;
 mod compaction;
+mod consuming;
 mod dead_letters;
 mod directories;
 mod docker;
@@ -165,6 +166,11 @@ pub const ALL: &[Suite] = &[
         name: "outage",
         about: "the broker away at full write rate: the agent's memory, nothing lost, how fast it catches up",
         run: |r| Box::pin(outage::run(r)),
+    },
+    Suite {
+        name: "consuming",
+        about: "sinks by pattern, from a moment on, as static members, behind retention; on our broker and Apache Kafka",
+        run: |r| Box::pin(consuming::run(r)),
     },
     Suite {
         name: "webhook",
