@@ -36,8 +36,11 @@ pub enum Fault {
     CutAfter,
     /// Taken, the answer cut in its middle.
     CutWithin,
+    /// No document is taken, each is answered with this status and type.
+    Refused(u16, &'static str),
 }
 
+/// Those of a storm.
 pub const FAULTS: [Fault; 8] = [
     Fault::Busy,
     Fault::Half,
@@ -56,6 +59,8 @@ pub enum Weather {
     Calm,
     /// Every second request meets a fault.
     Storm,
+    /// Each document is refused with this status and type.
+    Refused(u16, &'static str),
     /// Nobody is there.
     Away,
 }
@@ -133,6 +138,7 @@ impl State {
         match self.weather {
             Weather::Away => None,
             Weather::Calm => Some(None),
+            Weather::Refused(status, kind) => Some(Some(Fault::Refused(status, kind))),
             Weather::Storm => {
                 self.requests += 1;
                 let fault = self.requests.is_multiple_of(2).then(|| FAULTS[self.requests / 2 % FAULTS.len()]);
@@ -160,6 +166,7 @@ async fn serve(mut stream: TcpStream, route: &Route, state: &Mutex<State>) -> Re
             Some(Fault::Broken) => answer(500, b"<html>"),
             Some(Fault::Masterless) => error(503, "cluster_block_exception"),
             Some(Fault::Half) => route.half(&request).await?,
+            Some(Fault::Refused(status, kind)) => refusal(&request, status, kind),
             Some(Fault::Cut) => return Ok(()),
             Some(Fault::Hang) => {
                 route.forward(&request, &request.body).await?;
@@ -218,6 +225,13 @@ impl Route {
             (0..pairs.len()).filter_map(|at| if at % 2 == 0 { taken.next() } else { Some(&busy) }).collect();
         Ok(answer(200, json!({"took": 1, "errors": true, "items": items}).to_string().as_bytes()))
     }
+}
+
+/// Of every document.
+fn refusal(request: &Request, status: u16, kind: &str) -> Vec<u8> {
+    let item = json!({"create": {"status": status, "error": {"type": kind, "reason": "by the proxy"}}});
+    let documents = request.body.iter().filter(|b| **b == b'\n').count() / 2;
+    answer(200, json!({"took": 1, "errors": true, "items": vec![item; documents]}).to_string().as_bytes())
 }
 
 fn error(status: u16, kind: &str) -> Vec<u8> {

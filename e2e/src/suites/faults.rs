@@ -72,6 +72,12 @@ async fn on_the_embedded_index(room: &Room) -> Result<String> {
     index = start()?;
     stage.start(0).await?;
     stage.all_faults_were_met().await?;
+    // What this node never says by itself.
+    stage.proxy.set(Weather::Refused(403, "cluster_block_exception"));
+    stage.produce(Documents { from: documents.to, to: documents.to + 500, day: 21 }).await?;
+    stage.alarm("403 cluster_block_exception").await?;
+    stage.proxy.set(Weather::Refused(400, "validation_exception"));
+    stage.alarm("400 validation_exception").await?;
     stage.proxy.set(Weather::Away);
     stage.alarm("unavailable").await?;
     stage.calm();
