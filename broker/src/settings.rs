@@ -25,7 +25,8 @@ pub(crate) struct Settings {
     pub(crate) groups: GroupSettings,
     /// Between looks at what retention may delete (Kafka's log.retention.check.interval.ms).
     pub(crate) retention_interval: Duration,
-    /// Most responses of one connection that may wait for their group commit at once.
+    /// Most responses of one connection that may wait for their group commit at once: enough that a client of small batches keeps the disk busy, for
+    /// about 1 KB of memory each.
     pub(crate) max_pipelined: usize,
     /// What one batch may decompress to, where it is decompressed.
     pub(crate) max_decompressed: usize,
@@ -40,7 +41,7 @@ impl Settings {
             offsets_partitions: 50,
             groups: GroupSettings::default(),
             retention_interval: Duration::from_secs(300),
-            max_pipelined: 64,
+            max_pipelined: 1024,
         }
     }
 
