@@ -5,6 +5,7 @@ mod commit;
 mod compact;
 mod delete;
 mod open;
+mod sync_threads;
 
 use crate::{
     Committer, DiskSpace, Durability, Log, LogConfig, OpenError, PartitionDir, StatsSnapshot, TopicId, log::OpenLog,
@@ -13,6 +14,7 @@ use crate::{
 use logmill_disk::{DiskLock, ReplaceSites, replace_file};
 use parking_lot::Mutex;
 use std::{path::Path, sync::Arc, thread::JoinHandle};
+use sync_threads::SyncThreads;
 
 const CLEAN_SHUTDOWN: ReplaceSites = ReplaceSites { data: "clean shutdown data", dir: "clean shutdown directory" };
 
@@ -190,7 +192,7 @@ impl DataDir {
             log.begin_close();
         }
         let error = || OpenError::io(&self.shared.root);
-        self.shared.commit();
+        self.shared.commit(&mut SyncThreads::none());
         let closed = self.shared.checkpoint(true).and_then(|()| self.shared.write_log_starts());
         let undone = logs.iter().filter(|log| log.fenced_at().is_some() || log.has_unsynced()).count();
         self.shared.logs.write().clear();

@@ -17,7 +17,7 @@ pub enum Durability {
 /// How the dirty partitions of a data directory are synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum GroupCommit {
-    /// A few files one by one, many by one syncfs, by measured cost.
+    /// A few files side by side, many by one syncfs, by measured cost.
     #[default]
     Auto,
     Fdatasync,

@@ -14,5 +14,6 @@ mod full_disk;
 mod model;
 mod opening;
 mod reading;
+mod side_by_side;
 mod transactions;
 mod workload;

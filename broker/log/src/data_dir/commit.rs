@@ -1,14 +1,21 @@
 //! Group commit: everything dirty at once, while the next ones gather.
 
-use super::DataDir;
+use super::{DataDir, sync_threads::SyncThreads};
 use crate::{commit_choice::Method, log::Ticket, shared::Shared};
-use std::{io, sync::Arc, sync::atomic::Ordering};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
+};
 
 impl DataDir {
     /// Syncs what is dirty, on this thread, and writes checkpoints if they are due; returns how many partitions were dirty. The committer's thread
     /// does this by itself.
     pub fn commit(&self) -> usize {
-        let committed = self.shared.commit();
+        let committed = self.shared.commit(&mut SyncThreads::none());
         self.shared.checkpoint_if_due();
         committed
     }
@@ -16,7 +23,8 @@ impl DataDir {
 
 impl Shared {
     /// The committer's thread: woken by appends, never by time.
-    pub(crate) fn run_committer(&self) {
+    pub(crate) fn run_committer(self: &Arc<Self>) {
+        let mut threads = SyncThreads::to_help();
         loop {
             {
                 let mut queue = self.queue.lock();
@@ -27,7 +35,7 @@ impl Shared {
                     return;
                 }
             }
-            self.commit();
+            self.commit(&mut threads);
             self.checkpoint_if_due();
         }
     }
@@ -41,7 +49,7 @@ impl Shared {
         }
     }
 
-    pub(crate) fn commit(&self) -> usize {
+    pub(crate) fn commit(self: &Arc<Self>, threads: &mut SyncThreads) -> usize {
         let mut costs = self.committing.lock();
         let dirty = std::mem::take(&mut self.queue.lock().dirty);
         let mut tickets = Vec::with_capacity(dirty.len());
@@ -59,6 +67,7 @@ impl Shared {
             }
             return 0;
         }
+        let count = tickets.len();
         let syncs = tickets.iter().map(Ticket::syncs).sum();
         let start = self.options.clock.elapsed();
         let method = costs.choose(syncs, self.options.group_commit, self.file_system.is_some(), start);
@@ -73,42 +82,29 @@ impl Shared {
                     true
                 }
             },
-            _ => self.sync_one_by_one(&tickets),
+            _ => self.sync_each_log(tickets, threads),
         };
         let now = self.options.clock.elapsed();
         let took = now.saturating_sub(start);
         costs.measured(method, syncs, took, now);
-        self.stats.commit(tickets.len(), method == Method::Syncfs, took);
+        self.stats.commit(count, method == Method::Syncfs, took);
         if fenced {
             self.record_fences();
         }
-        tickets.len()
+        count
     }
 
-    /// Each log is told as soon as its own is durable. Returns whether any was fenced.
-    fn sync_one_by_one(&self, tickets: &[Ticket]) -> bool {
-        let disk = &*self.options.disk;
-        let root = if tickets.iter().any(|ticket| ticket.partition) {
-            disk.sync_dir(&self.root, "commit data directory")
-        } else {
-            Ok(())
-        };
-        let mut fenced = false;
-        for ticket in tickets {
-            let synced = match &root {
-                Err(e) if ticket.partition => Err(io::Error::new(e.kind(), e.to_string())),
-                _ => self.sync_ticket(ticket),
-            };
-            match synced {
-                Ok(()) => ticket.log.committed(ticket),
-                Err(error) => {
-                    self.stats.failed_syncs.fetch_add(1, Ordering::Relaxed);
-                    tracing::error!(log = ticket.log.name(), %error, "sync failed");
-                    fenced |= ticket.log.fence();
-                }
-            }
-        }
-        fenced
+    /// Side by side, as far as there are threads. Returns whether any log was fenced.
+    fn sync_each_log(self: &Arc<Self>, tickets: Vec<Ticket>, threads: &mut SyncThreads) -> bool {
+        let new_partition = tickets.iter().any(|ticket| ticket.partition);
+        let root = new_partition.then(|| self.options.disk.sync_dir(&self.root, "commit data directory"));
+        let root_error = root.and_then(Result::err);
+        let count = tickets.len();
+        let (told, fenced) = mpsc::sync_channel(count);
+        let round = Arc::new(Round { shared: Arc::clone(self), tickets, root_error, next: AtomicUsize::new(0), told });
+        threads.join_in(&round);
+        round.work();
+        fenced.iter().take(count).fold(false, |any, fenced| any | fenced)
     }
 
     fn sync_ticket(&self, ticket: &Ticket) -> io::Result<()> {
@@ -142,5 +138,41 @@ impl Ticket {
     /// Syncs it takes one by one.
     fn syncs(&self) -> usize {
         self.files.len() + usize::from(self.names || self.partition) + usize::from(self.partition)
+    }
+}
+
+/// The logs of one commit that are synced one by one, each by whoever comes first.
+pub(super) struct Round {
+    shared: Arc<Shared>,
+    pub(super) tickets: Vec<Ticket>,
+    /// Why the data directory, which has the names of new partitions, could not be synced.
+    root_error: Option<io::Error>,
+    next: AtomicUsize,
+    /// Whether a log was fenced, once for each.
+    told: mpsc::SyncSender<bool>,
+}
+
+impl Round {
+    /// Each log is told as soon as its own is durable.
+    pub(super) fn work(&self) {
+        while let Some(ticket) = self.tickets.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+            let synced = match &self.root_error {
+                Some(e) if ticket.partition => Err(io::Error::new(e.kind(), e.to_string())),
+                _ => self.shared.sync_ticket(ticket),
+            };
+            let fenced = match synced {
+                Ok(()) => {
+                    ticket.log.committed(ticket);
+                    false
+                }
+                Err(error) => {
+                    self.shared.stats.failed_syncs.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(log = ticket.log.name(), %error, "sync failed");
+                    ticket.log.fence()
+                }
+            };
+            // The committer waits for it.
+            let _ = self.told.send(fenced);
+        }
     }
 }
