@@ -165,7 +165,8 @@ async fn throughput(
         "Broker beside Apache Kafka: throughput",
         &format!(
             "librdkafka, and Kafka's own performance tool where Java is named; acks=all, linger 5 ms, 6 partitions where nothing else is\n\
-             said; each run on a new topic, in turns, median of {rounds}. Both brokers have both cores, and so has the client. Memory is the peak of RssAnon during the runs. The disk alone writes {:.0} MB/s in blocks of\n\
+             said; each run on a new topic, in turns, median of {rounds}. What earlier runs left is written and dropped from the page cache before each. Both brokers have both\n\
+             cores, and so has the client. Memory is the peak of RssAnon during the runs. The disk alone writes {:.0} MB/s in blocks of\n\
              4 MiB that are synced one by one.",
             disk.sequential_mb_per_second
         ),
@@ -200,7 +201,7 @@ async fn throughput(
 /// On a new topic: producing, and consuming what was produced where the cell wants that.
 async fn once(server: &Server, cell: &Cell) -> Result<(Run, Option<Run>)> {
     client::create_topic(&server.brokers, TOPIC, cell.load.partitions).await?;
-    disk::sync();
+    server.settle();
     let producing = match cell.client {
         Client::Librdkafka => timed(server, cell.load, client::produce).await?,
         Client::Java => java(server, cell.load).await?,
@@ -286,11 +287,11 @@ async fn latency(report: &mut Report, servers: &[Server], disk: &Disk, rounds: u
 /// Of records at a steady rate until their ack, and of single ones until they are consumed.
 async fn latencies(server: &Server) -> Result<(Histogram<u64>, Histogram<u64>)> {
     client::create_topic(&server.brokers, TOPIC, 6).await?;
-    disk::sync();
+    server.settle();
     let acks = client::ack_latency(&server.brokers, TOPIC, 20_000, 6).await?;
     client::delete_topic(&server.brokers, TOPIC).await?;
     client::create_topic(&server.brokers, SINGLE, 1).await?;
-    disk::sync();
+    server.settle();
     let brokers = server.brokers.clone();
     let records = tokio::task::spawn_blocking(move || client::end_to_end(&brokers, SINGLE, 2000)).await??;
     client::delete_topic(&server.brokers, SINGLE).await?;

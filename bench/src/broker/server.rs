@@ -15,6 +15,8 @@ use rdkafka::{
     producer::{FutureProducer, FutureRecord},
 };
 
+use super::disk;
+
 /// What an ack means.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Ack {
@@ -157,6 +159,11 @@ impl Server {
             Running::Kafka(kafka) => kafka.node_pid(1),
             Running::Stopped => anyhow::bail!("the broker is not running"),
         }
+    }
+
+    /// Before a run: see [`disk::settle`].
+    pub fn settle(&self) {
+        disk::settle(self.dir.path());
     }
 
     /// Keeps all its threads on one core.
