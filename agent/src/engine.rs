@@ -24,6 +24,7 @@ mod succession;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod waiting;
 
 use std::{
     cell::RefCell,
@@ -136,6 +137,8 @@ pub(crate) struct Engine<P> {
     ledger: Ledger,
     /// Lines read: acknowledged, dropped or in flight.
     lines_read: u64,
+    /// Those since the start that were not estimated.
+    lines_seen: u64,
     bytes_read: u64,
     hole_bytes: u64,
     /// What deleted files hold on disk.
@@ -229,6 +232,7 @@ impl<P: Producer> Engine<P> {
             slots: Slots::new(config.max_open_files),
             ledger,
             lines_read: ledger.finished(),
+            lines_seen: 0,
             bytes_read: 0,
             hole_bytes: 0,
             deleted_bytes: 0,

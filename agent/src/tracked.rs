@@ -32,8 +32,6 @@ pub(crate) struct Tracked {
     /// Its name now, as far as known.
     pub(crate) name: Option<PathBuf>,
     pub(crate) file: Option<Source>,
-    /// Whether its beginning was compared with the checkpoint since the agent started.
-    pub(crate) verified: bool,
     pub(crate) last_used: u64,
     /// Where reading began, if not at 0.
     pub(crate) start: u64,
@@ -45,6 +43,8 @@ pub(crate) struct Tracked {
     pub(crate) position: u64,
     /// Lines that end up to here are counted as read.
     pub(crate) counted_to: u64,
+    /// Of those, lines that are neither finished nor under way, but to be read again.
+    pub(crate) to_recount: u64,
     /// Size when last looked at.
     pub(crate) size: u64,
     /// Whether scans leave it alone.
@@ -74,7 +74,7 @@ pub(crate) struct Tracked {
     pub(crate) after: Option<(usize, u64)>,
     /// Another file waits for this one's end.
     pub(crate) followed: bool,
-    /// Since when everything is read.
+    /// Since when there is nothing more to read.
     pub(crate) ended: Option<Instant>,
     /// The unterminated last line: the size at which it was seen, and since when.
     pub(crate) partial: Option<(u64, Instant)>,
@@ -162,13 +162,13 @@ impl Tracked {
             name: None,
             path,
             file: None,
-            verified: true,
             last_used: 0,
             start: 0,
             offset: 0,
             read_to: 0,
             position: 0,
             counted_to: 0,
+            to_recount: 0,
             size: stat.size,
             rest: Rest::default(),
             extents: VecDeque::new(),
@@ -213,8 +213,8 @@ impl Tracked {
         self.extents = state.extents.iter().copied().collect();
         self.boundaries = state.boundaries.iter().copied().collect();
         (self.beginning, self.mark, self.done) = (state.beginning, state.mark, state.done);
-        (self.position, self.counted_to, self.recorded, self.verified) = (state.position, state.position, true, false);
-        self.size = self.extents_end();
+        (self.position, self.counted_to, self.recorded) = (state.position, state.position, true);
+        self.size = self.extents_end().max(self.beginning.map_or(0, |(len, _)| len.into()));
         self.rewind();
     }
 

@@ -71,6 +71,9 @@ impl<P: Producer> Engine<P> {
         let stirs = |t: &Tracked| !t.rest.left_alone_by(self.scans);
         let stirring: Vec<usize> = self.slots.iter().filter(|(_, t)| stirs(t)).map(|(slot, _)| slot).collect();
         stirring.into_iter().for_each(|slot| self.wake(slot));
+        if !self.beginning {
+            self.await_missing(now);
+        }
         self.mark_rates(now);
         self.origins.clear();
         self.unseen_since_ms = now.unix_ms;

@@ -8,7 +8,7 @@
 
 use std::{collections::VecDeque, io, path::Path, path::PathBuf, rc::Rc, time::Duration};
 
-use super::{Engine, admit::Found, look::is_same_content};
+use super::{Engine, admit::Found, look::is_written_over};
 use crate::{
     checkpoint::{Entry, Extent, Mark},
     clock::Now,
@@ -45,6 +45,8 @@ pub(super) struct Original {
     pub(super) mark: Option<Mark>,
     /// A later place up to which it was read or begun to be, and a fingerprint of the bytes before it.
     end: Option<(u64, u64)>,
+    /// What it waited for.
+    after: Option<(usize, u64)>,
     shape: Rc<Shape>,
     pub(super) limits: Limits,
 }
@@ -85,6 +87,7 @@ impl Original {
             beginning: tracked.beginning?,
             mark: tracked.mark,
             end: tracked.tail.as_ref().map(|tail| (tail.end, fingerprint(&tail.bytes))).or(begun),
+            after: tracked.after,
             shape: Rc::clone(&tracked.shape),
             limits: tracked.limits.clone(),
         })
@@ -154,7 +157,7 @@ impl<P: Producer> Engine<P> {
         self.succession.remove(&name, tracked.id);
         tracked.only_as_continuation = false;
         (tracked.generation, tracked.recorded) = (Some(original.generation), true);
-        (tracked.shape, tracked.limits) = (original.shape, original.limits);
+        (tracked.shape, tracked.limits, tracked.after) = (original.shape, original.limits, original.after);
         (tracked.start, tracked.position, tracked.counted_to) = (original.start, original.position, original.position);
         tracked.rewind();
         (tracked.beginning, tracked.mark, tracked.tail) = (Some(original.beginning), original.mark, None);
@@ -202,7 +205,9 @@ impl<P: Producer> Engine<P> {
 
     /// Files of which nothing was read and whose names can be those of copies.
     fn possible_copies(&self, path: &Path) -> Vec<usize> {
-        let may_be = |t: &Tracked| t.is_untouched() && t.name.as_deref().is_some_and(|name| is_copy(name, path));
+        let host = &self.around.host_id;
+        let named = |t: &Tracked| t.name.as_deref().is_some_and(|name| is_copy(name, path));
+        let may_be = |t: &Tracked| t.is_untouched() && !t.is_copy(host) && named(t);
         self.slots.iter().filter(|(_, t)| may_be(t)).map(|(slot, _)| slot).collect()
     }
 
@@ -233,7 +238,7 @@ impl<P: Producer> Engine<P> {
                 && size > 0
                 && let Ok(Copied::Of(original)) = self.copied(&mut tracked, &file, size, now)
             {
-                (tracked.size, tracked.after, is_copy) = (size, None, true);
+                (tracked.size, is_copy) = (size, true);
                 self.go_on_as_copy(&mut tracked, *original);
             }
             tracked.file = Some(file);
@@ -271,18 +276,17 @@ impl<P: Producer> Engine<P> {
         copies.next().map(|(slot, t)| (slot, t.id))
     }
 
-    /// Remembers a generation that is being truncated away, for its copy may be found only now. Whether there is a
-    /// copy that has all of it already.
-    pub(super) fn remember_replaced(&mut self, slot: usize) -> bool {
-        let Some(tracked) = self.slots.get(slot) else { return false };
+    /// Remembers a generation that is being truncated away, for its copy may be found only now. Up to where there is a
+    /// copy that has it already.
+    pub(super) fn remember_replaced(&mut self, slot: usize) -> u64 {
+        let Some(tracked) = self.slots.get(slot) else { return 0 };
         if let Some(original) = Original::new(tracked) {
             if self.replaced.len() >= REMEMBERED {
                 self.replaced.clear();
             }
             self.replaced.insert(tracked.path.clone(), original);
         }
-        let size = self.slots.get(slot).map_or(0, |t| t.size);
-        self.copy_of(slot).and_then(|(copy, _)| self.slots.get(copy)).is_some_and(|copy| copy.size >= size)
+        self.copy_of(slot).and_then(|(copy, _)| self.slots.get(copy)).map_or(0, |copy| copy.size)
     }
 
     /// Notes the bytes before a file's acknowledged offset, if it has moved.
@@ -295,7 +299,7 @@ impl<P: Producer> Engine<P> {
         let file = tracked.file.as_ref()?;
         let mark = mark(file, at).ok().flatten()?;
         // What cannot be read now keeps its earlier mark, and so does what was truncated and written over.
-        if !is_unchanged(tracked, file).unwrap_or(false) {
+        if is_written_over(tracked, file, tracked.extents_end()).unwrap_or(true) {
             return None;
         }
         tracked.mark = Some(mark);
@@ -320,15 +324,6 @@ fn grows(tracked: &mut Tracked, size: u64, now: Now) -> bool {
             true
         }
     }
-}
-
-/// Whether the file is what was read of it.
-fn is_unchanged(tracked: &Tracked, file: &Source) -> io::Result<bool> {
-    if file.is_packed() {
-        return Ok(true);
-    }
-    let tail = tracked.tail.as_ref().map_or(Ok(true), |tail| tail.is_in(file))?;
-    Ok(tail && is_same_content(tracked, file, file.stat(0)?.size)?)
 }
 
 /// The bytes before `at`; none when the file is shorter.

@@ -45,18 +45,14 @@ impl<P: Producer> Engine<P> {
             return;
         }
         tracked.retry_at = None;
-        if let Some((before, id)) = tracked.after
-            && self.slots.get(before).is_some_and(|b| b.id == id && !b.at_end && !b.content_gone && !b.done)
-        {
-            return;
-        }
-        if !self.open(slot, now) {
+        let waits = self.slots.get(slot).is_some_and(|t| self.waits(t));
+        if waits && !self.may_note(slot) || !self.open(slot, now) {
             return;
         }
         let Some(mut tracked) = self.slots.take(slot) else { return };
-        let before = tracked.after.take();
+        let before = tracked.after.take_if(|_| !waits);
         let file = tracked.file.take();
-        let looked = file.as_ref().map(|file| self.examine(&mut tracked, file, now));
+        let looked = file.as_ref().map(|file| self.examine(&mut tracked, file, waits, now));
         tracked.file = file;
         self.slots.put(slot, tracked);
         match looked {
@@ -93,6 +89,7 @@ impl<P: Producer> Engine<P> {
                 }
                 self.forget(slot);
             }
+            Some(Ok(Seen::Waits)) => {}
             Some(Ok(Seen::End { size, deleted })) => self.at_end(slot, size, deleted, now),
             Some(Err(error)) => {
                 let path = self.slots.get(slot).map(|t| t.path.clone()).unwrap_or_default();
@@ -192,7 +189,8 @@ impl<P: Producer> Engine<P> {
         }
     }
 
-    fn examine(&mut self, tracked: &mut Tracked, file: &Source, now: Now) -> io::Result<Seen> {
+    /// What is new of a file; of one that waits for another only as much as tells later whether it was truncated meanwhile.
+    fn examine(&mut self, tracked: &mut Tracked, file: &Source, waits: bool, now: Now) -> io::Result<Seen> {
         let mut stat = file.stat(0)?;
         let maybe_other = tracked.rest.look(&stat, now.mono);
         if file.is_packed() {
@@ -203,30 +201,44 @@ impl<P: Producer> Engine<P> {
                     Resolved::Foreign => return Ok(Seen::Foreign),
                 }
             }
-            // Nobody writes into compressed files.
-            tracked.verified = true;
             stat.size = self.unpack_to(file, tracked.extents_end().saturating_add(BLOCK as u64))?;
-        }
-        if stat.size < tracked.extents_end() || !tracked.verified && !is_same_content(tracked, file, stat.size)? {
-            return Ok(if file.is_packed() {
-                Seen::End { size: stat.size, deleted: false }
-            } else {
-                Seen::Truncated(stat)
-            });
+            // Nobody writes into compressed files.
+            if stat.size < tracked.extents_end() {
+                return Ok(Seen::End { size: stat.size, deleted: false });
+            }
+        } else {
+            // Of what was never read nothing tells whether the rest is what it was.
+            let known = if tracked.extents.is_empty() { tracked.size } else { tracked.extents_end() };
+            if stat.size < known || maybe_other && is_written_over(tracked, file, stat.size)? {
+                return Ok(Seen::Truncated(stat));
+            }
+            self.lost(Reason::Truncated, tracked.size.saturating_sub(stat.size));
         }
         if tracked.tail.is_none() && !file.is_packed() {
             // Else nobody would notice that it is truncated and filled up again before more of it is read.
             tracked.tail = Some(Tail::of(file, tracked.extents_end())?);
         }
-        tracked.verified = true;
         tracked.size = stat.size;
+        if waits {
+            let says_something = stat.size >= LEAST_BEGINNING.into();
+            let is_own = tracked.recorded || tracked.truncations > 0;
+            if says_something && is_own && (tracked.recorded || self.record_generation(tracked, file)?) {
+                self.learn_beginning(tracked, file)?;
+            }
+            return Ok(Seen::Waits);
+        }
         let alone = file.is_packed() || self.inputs[tracked.input].spool.is_some();
-        if stat.size > 0 && !alone && tracked.is_untouched() {
+        if stat.size > 0 && !alone && tracked.is_untouched() && !tracked.is_copy(&self.around.host_id) {
             match self.copied(tracked, file, stat.size, now)? {
                 Copied::No if tracked.only_as_continuation => return Ok(Seen::Foreign),
                 Copied::No => {}
                 Copied::Later => return Ok(Seen::Incomplete),
-                Copied::Of(original) => self.go_on_as_copy(tracked, *original),
+                Copied::Of(original) => {
+                    self.go_on_as_copy(tracked, *original);
+                    if self.waits(tracked) {
+                        return Ok(Seen::Waits);
+                    }
+                }
             }
         }
         if stat.size == 0 && tracked.only_as_continuation {
@@ -240,24 +252,10 @@ impl<P: Producer> Engine<P> {
             return Ok(Seen::Bytes);
         }
         if stat.size <= end {
-            if maybe_other && !file.is_packed() && is_rewritten(tracked, file, end)? {
-                return Ok(Seen::Truncated(stat));
-            }
             return Ok(Seen::End { size: stat.size, deleted: stat.links == 0 });
         }
         let before = Tail::of(file, end)?;
-        if tracked.tail.as_ref().is_some_and(|tail| tail.end == end && *tail != before) {
-            return Ok(Seen::Truncated(stat));
-        }
-        // Known anew as long as it says nothing, then at each doubling as long as it is short.
-        let known =
-            |len: u32| len >= LEAST_BEGINNING && stat.size < u64::from(len).saturating_mul(2).min(BEGINNING as u64);
-        if tracked.beginning.is_none_or(|(len, _)| (len as usize) < BEGINNING && !known(len)) {
-            let beginning = file.bytes_at(0, BEGINNING)?;
-            let known = (beginning.len() as u32, fingerprint(&beginning));
-            tracked.beginning = Some(known);
-            self.pending.push(Entry::Beginning(tracked.id, known.0, known.1));
-        }
+        self.learn_beginning(tracked, file)?;
         let small = !tracked.limits.delays.is_empty() || file.is_packed();
         let longest = if small { BLOCK as u64 } else { EXTENT };
         let extent = Extent {
@@ -269,6 +267,20 @@ impl<P: Producer> Engine<P> {
         tracked.extents.push_back(extent);
         self.pending.push(Entry::Extent(tracked.id, extent));
         Ok(Seen::Bytes)
+    }
+
+    fn learn_beginning(&mut self, tracked: &mut Tracked, file: &Source) -> io::Result<()> {
+        // Known anew as long as it says nothing, then at each doubling as long as it is short.
+        let enough =
+            |len: u32| if len < LEAST_BEGINNING { len + 1 } else { len.saturating_mul(2).min(BEGINNING as u32) };
+        let is_longer = |(len, _)| (len as usize) < BEGINNING && tracked.size >= enough(len).into();
+        if tracked.beginning.is_none_or(is_longer) {
+            let beginning = file.bytes_at(0, BEGINNING)?;
+            let known = (beginning.len() as u32, fingerprint(&beginning));
+            tracked.beginning = Some(known);
+            self.pending.push(Entry::Beginning(tracked.id, known.0, known.1));
+        }
+        Ok(())
     }
 
     /// Fixes a file's generation in the checkpoint; false while there is nothing to tell it from.
@@ -291,12 +303,14 @@ impl<P: Producer> Engine<P> {
 
     /// The file's content was replaced in place: a new generation begins, the old one ends with what is in flight.
     fn truncated(&mut self, slot: usize, stat: &Stat) {
-        let copied = self.remember_replaced(slot);
+        let saved = self.remember_replaced(slot);
+        let lost = self.lost_rest(slot, Reason::Truncated, saved);
         let path = self.slots.get(slot).map(|t| t.path.clone()).unwrap_or_default();
         let id = self.slots.get(slot).map_or(0, |t| t.id);
         let copy = self.copy_of(slot).or_else(|| self.possible_continuation(&path, id));
         let Some(old) = self.slots.get_mut(slot) else { return };
-        let lost = if copied { 0 } else { old.size.saturating_sub(old.offset) };
+        // What waited goes on waiting.
+        let before = copy.or(old.after);
         let mut new = Tracked::new(
             self.next_id,
             old.input,
@@ -310,7 +324,6 @@ impl<P: Producer> Engine<P> {
         (new.file, new.name) = (old.file.take(), old.name.take());
         (old.content_gone, old.at_end) = (true, true);
         new.followed = std::mem::take(&mut old.followed);
-        self.lost(Reason::Truncated, lost);
         if lost > 0 {
             tracing::warn!(path = %path.display(), lost_bytes = lost, "file was truncated before all of it was read");
         } else {
@@ -326,37 +339,8 @@ impl<P: Producer> Engine<P> {
         }
         if let Some(new) = self.slots.insert(new) {
             self.queue_by_birth(new);
-            self.read_after(new, copy);
+            self.read_after(new, before);
             self.wake(new);
-        }
-    }
-
-    /// Whether a file that was read to its end has more by now, or was truncated; then it is looked at again.
-    fn has_changed(&mut self, (slot, id): (usize, u64)) -> bool {
-        let Some(tracked) = self.slots.get_mut(slot).filter(|t| t.id == id && !t.content_gone && !t.archived) else {
-            return false;
-        };
-        let size = match (&tracked.file, &tracked.name) {
-            (Some(file), _) => file.size(),
-            (None, Some(name)) => Stat::of_path(name).ok().filter(|s| s.ino == tracked.ino).map(|s| s.size),
-            (None, None) => None,
-        };
-        let open = tracked.file.is_some();
-        let changed = size.is_some_and(|size| size > tracked.size || open && size < tracked.size);
-        if changed {
-            tracked.at_end = false;
-            self.wake(slot);
-        }
-        changed
-    }
-
-    /// Lets a file wait until another one, if there is any, is read to its end.
-    pub(super) fn read_after(&mut self, slot: usize, before: Option<(usize, u64)>) {
-        if let Some(first) = before.and_then(|(before, _)| self.slots.get_mut(before)) {
-            first.followed = true;
-            if let Some(tracked) = self.slots.get_mut(slot) {
-                tracked.after = before;
-            }
         }
     }
 
@@ -402,12 +386,6 @@ impl<P: Producer> Engine<P> {
         }
     }
 
-    pub(super) fn wake_followers(&mut self, slot: usize, id: u64) {
-        let followers: Vec<usize> =
-            self.slots.iter().filter(|(_, t)| t.after == Some((slot, id))).map(|(i, _)| i).collect();
-        followers.into_iter().for_each(|slot| self.wake(slot));
-    }
-
     /// Ends the agent's knowledge of a file that is finished and gone.
     pub(super) fn forget(&mut self, slot: usize) {
         if let Some(tracked) = self.slots.remove(slot) {
@@ -431,6 +409,8 @@ impl<P: Producer> Engine<P> {
 /// What looking at a file gave.
 enum Seen {
     Bytes,
+    /// For another file's end.
+    Waits,
     Truncated(Stat),
     /// Maybe a copy in the making.
     Incomplete,
@@ -443,7 +423,7 @@ enum Seen {
 }
 
 /// Whether a file is still what the checkpoint knows: not shorter, and the same where it is compared.
-pub(super) fn is_same_content(tracked: &Tracked, file: &Source, size: u64) -> io::Result<bool> {
+fn is_same_content(tracked: &Tracked, file: &Source, size: u64) -> io::Result<bool> {
     if size < tracked.position {
         return Ok(false);
     }
@@ -466,11 +446,13 @@ pub(super) fn is_same_content(tracked: &Tracked, file: &Source, size: u64) -> io
     }
 }
 
-/// Whether a file of which all was read was truncated and filled to the same size again. NUL characters at its end were
+/// Whether a file was truncated and filled again, up to `size` or beyond. NUL characters at the end of what is known were
 /// nobody's lines: a writer who fills them in has truncated nothing.
-fn is_rewritten(tracked: &Tracked, file: &Source, size: u64) -> io::Result<bool> {
-    let Some(tail) = tracked.tail.as_ref().filter(|tail| tail.bytes.last().is_some_and(|byte| *byte != 0)) else {
-        return Ok(false);
-    };
-    Ok(!tail.is_in(file)? || !is_same_content(tracked, file, size)?)
+pub(super) fn is_written_over(tracked: &Tracked, file: &Source, size: u64) -> io::Result<bool> {
+    Ok(match &tracked.tail {
+        _ if file.is_packed() => false,
+        Some(tail) if tail.bytes.last() == Some(&0) => false,
+        Some(tail) if !tail.is_in(file)? => true,
+        _ => !is_same_content(tracked, file, size)?,
+    })
 }

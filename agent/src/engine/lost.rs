@@ -13,11 +13,29 @@ impl<P: Producer> Engine<P> {
         if bytes == 0 {
             return;
         }
-        let usual = self.bytes_read.checked_div(self.lines_read).filter(|n| *n > 0).unwrap_or(USUAL_LINE);
+        let usual = self.bytes_read.checked_div(self.lines_seen).filter(|n| *n > 0).unwrap_or(USUAL_LINE);
         let lines = (bytes / usual).max(1);
         self.ledger.dropped[reason as usize] += lines;
         self.ledger.bytes_lost += bytes;
         self.lines_read += lines;
+    }
+
+    /// Counts what is lost of a file of which only what lies before `saved` can still be read, elsewhere; how many bytes that are.
+    /// What is under way may arrive yet.
+    pub(super) fn lost_rest(&mut self, slot: usize, reason: Reason, saved: u64) -> u64 {
+        let Some(tracked) = self.slots.get_mut(slot) else { return 0 };
+        // Lines that were read once are counted as read.
+        let lines = std::mem::take(&mut tracked.to_recount);
+        let (begin, counted_to, end) = (tracked.offset.max(saved), tracked.counted_to, tracked.size);
+        if begin >= counted_to {
+            // Who goes on elsewhere counts them anew.
+            self.lines_read = self.lines_read.saturating_sub(lines);
+        } else {
+            self.ledger.dropped[reason as usize] += lines;
+            self.ledger.bytes_lost += counted_to - begin;
+        }
+        self.lost(reason, end.saturating_sub(begin.max(counted_to)));
+        end.saturating_sub(begin)
     }
 
     /// Sums up what deleted files hold, and gives up the oldest of them above the cap.
@@ -46,9 +64,9 @@ impl<P: Producer> Engine<P> {
         let Some(tracked) = self.slots.get_mut(slot) else { return };
         (tracked.content_gone, tracked.deleted, tracked.at_end) = (true, true, true);
         let (id, followed) = (tracked.id, std::mem::take(&mut tracked.followed));
-        let (path, unread_bytes) = (tracked.path.clone(), tracked.size.saturating_sub(tracked.offset));
+        let path = tracked.path.clone();
+        let unread_bytes = self.lost_rest(slot, Reason::Deleted, 0);
         tracing::warn!(path = %path.display(), unread_bytes, "deleted files take more than max_deleted_bytes, giving this one up");
-        self.lost(Reason::Deleted, unread_bytes);
         if followed {
             self.wake_followers(slot, id);
         }

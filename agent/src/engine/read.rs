@@ -7,6 +7,7 @@ use logmill_config::agent::OnLongLine;
 use super::{
     Engine,
     emit::{Emitted, Kept},
+    look::is_written_over,
 };
 use crate::{
     clock::Now,
@@ -30,8 +31,8 @@ enum Stop {
     Wait(Duration),
     /// The producer takes no more.
     Full,
-    /// The file is shorter than it was: truncated, which looking at it tells.
-    Short,
+    /// The file is not what it was: truncated, which looking at it tells.
+    Truncated,
 }
 
 impl From<Emitted> for Stop {
@@ -148,13 +149,16 @@ impl<P: Producer> Engine<P> {
         let read = file.read_fully(&mut block[..wanted], base)?;
         let block = &block[..read];
         let seen_to = base + read as u64;
-        if seen_to == extents_end && read >= MARK {
-            tracked.tail = Some(Tail { end: seen_to, bytes: block[read - MARK..].to_vec() });
-        } else if seen_to == extents_end && read > 0 {
-            tracked.tail = Some(Tail::of(file, seen_to)?);
+        let tail = match block.last_chunk::<MARK>() {
+            Some(bytes) => Tail { end: seen_to, bytes: bytes.to_vec() },
+            None => Tail::of(file, seen_to)?,
+        };
+        // Asked after reading: what is the same now, was so then.
+        if read < wanted || is_written_over(tracked, file, extents_end)? {
+            return Ok(Stop::Truncated);
         }
-        if read < wanted {
-            return Ok(Stop::Short);
+        if tracked.tail.as_ref().is_none_or(|known| known.end < seen_to) {
+            tracked.tail = Some(tail);
         }
         let (mut at, mut lines) = (0, 0);
         if let Some(long) = tracked.long.clone() {
@@ -299,7 +303,10 @@ impl<P: Producer> Engine<P> {
     pub(super) fn count_read(&mut self, tracked: &mut Tracked, end: u64) {
         if end > tracked.counted_to {
             self.lines_read += 1;
+            self.lines_seen += 1;
             tracked.counted_to = end;
+        } else {
+            tracked.to_recount = tracked.to_recount.saturating_sub(1);
         }
     }
 }

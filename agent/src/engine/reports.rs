@@ -88,16 +88,25 @@ impl<P: Producer> Engine<P> {
 
     /// Gives up a file's records under way and goes back to its acknowledged prefix.
     fn read_again(&mut self, slot: usize) {
+        let gone = self.slots.get(slot).is_some_and(|t| t.content_gone);
+        let in_copy = gone && self.copy_of(slot).is_some();
         let Some(tracked) = self.slots.get_mut(slot) else { return };
         let (cost, lines) = tracked.in_flight.give_up();
         self.in_flight_bytes = self.in_flight_bytes.saturating_sub(cost);
-        if tracked.content_gone {
+        if !gone {
+            tracked.to_recount += lines;
+            tracked.rewind();
+        } else if in_copy {
+            // Which counts them anew.
+            self.lines_read = self.lines_read.saturating_sub(lines);
+        } else {
             let reason = if tracked.deleted { Reason::Deleted } else { Reason::Truncated };
             self.ledger.dropped[reason as usize] += lines;
+            self.ledger.bytes_lost += tracked.offset.saturating_sub(tracked.position);
+        }
+        if gone {
             tracked.advance_to(tracked.read_to);
             self.moved.push(slot);
-        } else {
-            tracked.rewind();
         }
         if tracked.queued == Queued::No {
             self.wake(slot);

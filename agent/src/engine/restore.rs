@@ -1,10 +1,11 @@
 //! What the checkpoint knows at the start: its files are taken over, and those that are nowhere are forgotten.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use super::Engine;
 use crate::{
     checkpoint::{Entry, FileState},
+    clock::Now,
     identity::Stat,
     ledger::Reason,
     produce::Producer,
@@ -82,6 +83,19 @@ impl<P: Producer> Engine<P> {
         self.slots.iter().filter(move |(_, t)| gone(t))
     }
 
+    /// What neither has a name nor was kept open while it was read: it is gone, if it is still nowhere some time later.
+    pub(super) fn await_missing(&mut self, now: Now) {
+        let quiet = self.config.rescan_interval.max(Duration::from_secs(1));
+        let missing: Vec<usize> = self.missing().map(|(slot, _)| slot).collect();
+        for slot in missing {
+            let Some(tracked) = self.slots.get_mut(slot).filter(|t| t.in_flight.is_empty()) else { continue };
+            let key = (slot, tracked.id);
+            if now.mono >= *tracked.ended.get_or_insert(now.mono) + quiet && !self.awaited.contains(&key) {
+                self.awaited.push(key);
+            }
+        }
+    }
+
     /// After the first scans: what the checkpoint knows and is nowhere, is gone. What a compressed file may go on from is
     /// kept until that is known.
     pub(super) fn forget_missing(&mut self) {
@@ -97,14 +111,15 @@ impl<P: Producer> Engine<P> {
         }
         for (slot, id) in std::mem::take(&mut self.awaited) {
             let Some(tracked) = self.slots.get(slot).filter(|t| t.id == id && t.name.is_none()) else { continue };
-            let (path, unread) = (tracked.path.clone(), tracked.extents_end().saturating_sub(tracked.position));
-            if !tracked.done && (self.awaits_unpacking(&path, id) || self.awaits_copy(&path)) {
+            let (path, done) = (tracked.path.clone(), tracked.done);
+            if !done && (self.awaits_unpacking(&path, id) || self.awaits_copy(&path)) {
                 self.awaited.push((slot, id));
                 continue;
             }
-            if unread > 0 && self.copy_of(slot).is_none() {
-                tracing::warn!(path = %path.display(), unread_bytes = unread, "file is gone before all of it was acknowledged");
-                self.lost(Reason::Deleted, unread);
+            let saved = if done || self.copy_of(slot).is_some() { u64::MAX } else { 0 };
+            let unread_bytes = self.lost_rest(slot, Reason::Deleted, saved);
+            if unread_bytes > 0 {
+                tracing::warn!(path = %path.display(), unread_bytes, "file is gone before all of it was acknowledged");
             }
             self.forget(slot);
         }

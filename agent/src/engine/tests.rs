@@ -12,6 +12,7 @@ mod idle;
 mod latency;
 mod limits;
 mod lines;
+mod overwritten;
 mod restart;
 mod rotation;
 mod rotator;

@@ -82,3 +82,30 @@ fn what_was_under_way_of_a_file_that_went_while_down_is_counted() {
     assert_eq!(read, ledger.finished());
     assert!(ledger.dropped[Reason::Deleted as usize] > 0 && ledger.bytes_lost > 0);
 }
+
+#[test]
+fn what_was_closed_unread_and_then_deleted_is_counted_and_forgotten() {
+    let mut rig = Rig::new();
+    rig.acknowledge = false;
+    rig.topic.0.borrow_mut().room = 100;
+    rig.append("a.log", numbered("a", 0..1000));
+    rig.settle();
+    // As for another file's sake while a limit holds this one back.
+    let engine = rig.engine.as_mut().unwrap();
+    engine.read.clear();
+    engine.slots.get_mut(0).unwrap().queued = crate::tracked::Queued::No;
+    engine.slots.close(0);
+    rig.acknowledge = true;
+    rig.topic.0.borrow_mut().room = usize::MAX;
+    let size = fs::metadata(rig.path("a.log")).unwrap().len();
+    fs::remove_file(rig.path("a.log")).unwrap();
+    for _ in 0..4 {
+        rig.settle();
+        rig.pass(Duration::from_secs(11));
+    }
+    let (read, ledger) = rig.ledger();
+    assert_eq!(read, ledger.finished());
+    assert_eq!(size - numbered("a", 0..100).len() as u64, ledger.bytes_lost);
+    assert!(ledger.dropped[Reason::Deleted as usize] > 800, "{ledger:?}");
+    assert_eq!(0, rig.engine.as_ref().unwrap().slots.len());
+}

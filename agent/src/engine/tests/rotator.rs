@@ -1,10 +1,11 @@
 //! Random writers and rotations of every kind by seed, between any two of which the agent looks or not, is killed or
 //! not: every line is there, under one id, and where nothing is compressed in the order in which it was written.
 //!
-//! Content goes away only when all of it has arrived. `LOGMILL_ROTATION_FIRST` and `LOGMILL_ROTATION_SEEDS` choose others
+//! Content goes away only when all of it has arrived; but in every third seed files are truncated at any time, while Kafka takes
+//! few lines: what was there then may be missing or late, and nothing else. `LOGMILL_ROTATION_FIRST` and `LOGMILL_ROTATION_SEEDS` choose others
 //! than the usual few seeds.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::*;
 use crate::line_id::LineId;
@@ -22,11 +23,15 @@ struct Stage {
     /// Records that have arrived; those after them are gone with a kill.
     landed: usize,
     files: Vec<Arrived>,
+    /// Content is truncated away at any time.
+    careless: bool,
 }
 
 #[derive(Default)]
 struct Arrived {
     ids: HashMap<u64, LineId>,
+    /// Truncated away before they arrived.
+    lost: HashSet<u64>,
     /// All lines before it have arrived.
     whole_to: u64,
     /// The latest line that arrived for the first time.
@@ -66,6 +71,7 @@ impl Stage {
             rng: fastrand::Rng::with_seed(seed),
             landed: 0,
             files: (0..FILES).map(|_| Arrived::default()).collect(),
+            careless: seed.is_multiple_of(3),
         }
     }
 
@@ -76,6 +82,11 @@ impl Stage {
 
     /// The agent has time, or none.
     fn maybe(&mut self) {
+        if self.careless && self.rng.u8(0..8) == 0 {
+            let room = *self.rng.choice(&[1, 5, 50, usize::MAX]).unwrap();
+            self.note(format!("  Kafka takes {room} lines"));
+            self.rig.topic.0.borrow_mut().room = room;
+        }
         match self.rng.u32(0..100) {
             0..50 => {}
             50..90 => {
@@ -145,11 +156,26 @@ impl Stage {
             assert_eq!(known, record.id, "line {seq} of file {number} again under another id");
             return;
         }
-        while file.ids.contains_key(&file.whole_to) {
-            file.whole_to += 1;
+        file.find_whole();
+        if file.lost.contains(&seq) {
+            // Found in a copy after what followed it.
+            return;
         }
         let last = file.last.replace(seq);
         assert!(is_compressed(number) || last < Some(seq), "line {seq} of file {number} after {last:?}");
+    }
+}
+
+impl Arrived {
+    fn find_whole(&mut self) {
+        while self.ids.contains_key(&self.whole_to) || self.lost.contains(&self.whole_to) {
+            self.whole_to += 1;
+        }
+    }
+
+    fn lose(&mut self, lines: std::ops::Range<u64>) {
+        self.lost.extend(lines.filter(|seq| !self.ids.contains_key(seq)));
+        self.find_whole();
     }
 }
 
@@ -183,8 +209,8 @@ impl Log {
                 return self.write(stage, lines);
             }
             55..70 => "renamed",
-            70..75 if all_arrived && self.next - self.begin > 1 => "copied and truncated",
-            75..79 if all_arrived => "truncated",
+            70..75 if (all_arrived || stage.careless) && self.next - self.begin > 1 => "copied and truncated",
+            75..79 if all_arrived || stage.careless => "truncated",
             79..82 if all_arrived => "deleted",
             82..94 if is_compressed(self.number) => "compressed",
             94..100 => "oldest forgotten",
@@ -194,7 +220,7 @@ impl Log {
         match what {
             "renamed" => self.rename(stage, dates, arrived),
             "copied and truncated" => self.copy_and_truncate(stage, arrived),
-            "truncated" => self.truncate(),
+            "truncated" => self.truncate(stage),
             "deleted" => self.delete(stage),
             "compressed" => self.compress(stage, arrived),
             "oldest forgotten" => drop(self.forget_oldest(stage, arrived)),
@@ -265,10 +291,11 @@ impl Log {
         stage.rig.next_birth();
         fs::copy(stage.rig.path(&self.live()), stage.rig.path(&self.old(0))).unwrap();
         stage.maybe();
-        self.truncate();
+        self.truncate(stage);
     }
 
-    fn truncate(&mut self) {
+    fn truncate(&mut self, stage: &mut Stage) {
+        stage.files[self.number].lose(self.begin..self.next);
         self.begin = self.next;
         self.out.set_len(0).unwrap();
     }
@@ -330,6 +357,7 @@ fn run(seed: u64) {
         stage.maybe();
     }
     stage.note("the end".into());
+    stage.rig.topic.0.borrow_mut().room = usize::MAX;
     for _ in 0..4 {
         stage.rig.acknowledge = true;
         stage.rig.settle();
@@ -341,6 +369,8 @@ fn run(seed: u64) {
     while stage.landed < stage.rig.topic.0.borrow().sent.len() {
         stage.land();
     }
+    let (read, ledger) = stage.rig.ledger();
+    assert_eq!(read, ledger.finished(), "the ledger adds up");
     for log in &logs {
         let whole_to = stage.files[log.number].whole_to;
         assert_eq!(log.next, whole_to, "line {whole_to} of file {} is missing", log.number);
