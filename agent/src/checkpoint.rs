@@ -12,7 +12,7 @@ mod state;
 mod tests;
 
 pub(crate) use format::{Entry, Extent, FileEntry, Mark, Since};
-pub(crate) use log::{Log, Opened};
+pub(crate) use log::{Log, Opened, is_full};
 pub(crate) use state::FileState;
 #[cfg(test)]
 pub(crate) use state::State;

@@ -40,7 +40,6 @@ use std::{
 
 use logmill_config::agent::{AgentConfig, Input};
 use logmill_daemon::{Health, Pulse, Throttle};
-use logmill_disk::Disk;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::{
@@ -80,7 +79,6 @@ const TURNS: usize = 8;
 
 /// What the engine needs from outside, beside its producer.
 pub(crate) struct Surroundings {
-    pub(crate) disk: Arc<dyn Disk>,
     pub(crate) host_id: String,
     /// `host.name` of records.
     pub(crate) host_name: String,
@@ -213,9 +211,14 @@ pub(crate) struct Engine<P> {
 }
 
 impl<P: Producer> Engine<P> {
-    pub(crate) fn new(config: AgentConfig, around: Surroundings, producer: P, now: Now) -> Result<Self, AgentError> {
+    pub(crate) fn new(
+        config: AgentConfig,
+        around: Surroundings,
+        (log, opened): (Log, Opened),
+        producer: P,
+        now: Now,
+    ) -> Result<Self, AgentError> {
         let state_error = |source| AgentError::StateDir { path: config.state_dir.clone(), source };
-        let (log, opened) = Log::open(Arc::clone(&around.disk), &config.state_dir).map_err(state_error)?;
         if opened == Opened::Damaged {
             tracing::warn!(
                 checkpoint = %log.path().display(),

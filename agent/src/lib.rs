@@ -21,6 +21,7 @@ mod record;
 mod rest;
 mod run;
 mod source;
+mod state_dir;
 mod status;
 mod tracked;
 mod transform;

@@ -1,7 +1,6 @@
 //! Starts the reading thread on a locked state directory and waits for its end.
 
 use std::{
-    io,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -19,9 +18,9 @@ use crate::{
     clock::Now,
     engine::{Engine, NewLimits, Surroundings},
     feed::Feeds,
-    identity,
     metrics::Metrics,
     produce::kafka::KafkaProducer,
+    state_dir::StateDir,
     status::{Desk, FileStatus, lines, table},
     wake::Waker,
 };
@@ -39,12 +38,7 @@ const STALL: Duration = Duration::from_secs(60);
 pub async fn run(mut config: AgentConfig, context: Context) -> Result<(), AgentError> {
     context.health.set("agent", Err("starting".to_owned()));
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let state_error = |source| AgentError::StateDir { path: config.state_dir.clone(), source };
-    disk.create_dir_all(&config.state_dir).map_err(state_error)?;
-    let lock = disk.lock(&config.state_dir.join("lock")).map_err(|source| match source.kind() {
-        io::ErrorKind::WouldBlock => AgentError::Locked { path: config.state_dir.clone() },
-        _ => state_error(source),
-    })?;
+    let Some(state) = StateDir::wait_for(&disk, &config, &context).await? else { return Ok(()) };
     let waker = Waker::new().map_err(AgentError::Watch)?;
     let stop = Arc::new(AtomicBool::new(false));
     let relimit = NewLimits::default();
@@ -58,13 +52,11 @@ pub async fn run(mut config: AgentConfig, context: Context) -> Result<(), AgentE
         });
     }
     let metrics = Metrics::new(&context.metrics)?;
-    let host_id = identity::host_id(&*disk, &config.state_dir).map_err(state_error)?;
     let producer = KafkaProducer::new(&config, waker.clone())?;
     let feeds = Feeds::start(&mut config, &disk, &waker, &metrics, &context)?;
     let around = Surroundings {
-        host_id,
+        host_id: state.host_id,
         host_name: config.host_name.clone().unwrap_or_else(host_name),
-        disk,
         waker: waker.clone(),
         stop: Arc::clone(&stop),
         metrics,
@@ -79,9 +71,10 @@ pub async fn run(mut config: AgentConfig, context: Context) -> Result<(), AgentE
     std::thread::Builder::new()
         .name("agent-reader".into())
         .spawn(move || {
-            let result = Engine::new(config, around, producer, Now::read()).and_then(|mut engine| engine.run());
+            let result = Engine::new(config, around, state.checkpoint, producer, Now::read());
+            let result = result.and_then(|mut engine| engine.run());
             // Held to the end: a second agent must not start before this one has written its last position.
-            drop(lock);
+            drop(state.lock);
             drop(ended.send(result));
         })
         .map_err(AgentError::Thread)?;

@@ -109,7 +109,7 @@ impl Log {
 }
 
 /// Whether there is no room for more, which may change.
-fn is_full(error: &io::Error) -> bool {
+pub(crate) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 

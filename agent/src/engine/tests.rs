@@ -33,7 +33,7 @@ use logmill_config::{
     kafka::KafkaConfig,
 };
 use logmill_daemon::Progress;
-use logmill_disk::RealDisk;
+use logmill_disk::{Disk, RealDisk};
 use serde_json::Value;
 
 use super::*;
@@ -146,7 +146,6 @@ impl Rig {
     /// An engine that has not begun yet.
     pub(super) fn new_engine(&self) -> Engine<Memory> {
         let around = Surroundings {
-            disk: Arc::clone(&self.disk),
             host_id: "host".into(),
             host_name: "web-1".into(),
             waker: Waker::new().unwrap(),
@@ -159,7 +158,8 @@ impl Rig {
             once: false,
             spools: self.spools.clone(),
         };
-        Engine::new(self.config.clone(), around, self.topic.clone(), self.now).unwrap()
+        let checkpoint = Log::open(Arc::clone(&self.disk), &self.config.state_dir).unwrap();
+        Engine::new(self.config.clone(), around, checkpoint, self.topic.clone(), self.now).unwrap()
     }
 
     /// One turn, 20 ms later.

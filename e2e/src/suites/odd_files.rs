@@ -1,7 +1,12 @@
 //! Files that no agent likes: a line without end, noise, broken encodings, a directory named like a log, thousands at once, a
 //! full disk below its state. Each is told or counted, and files beside them lose nothing.
 
-use std::{fs::File, io::Write, path::Path, time::Duration};
+use std::{
+    fs::File,
+    io::Write,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 
@@ -46,7 +51,7 @@ pub(super) async fn run(room: &Room) -> Result<String> {
         rate: steady / 20,
         dates: Dates::Now,
     });
-    let odd = Odd { pipeline: &pipeline };
+    let mut odd = Odd { pipeline: &mut pipeline };
 
     std::fs::write(logs.join("odd/dir.log/inner.log"), "in a directory named like a log\n")?;
     std::fs::write(logs.join("gbk/broken.log"), b"\xc4\xe3\xba\xc3 \xff\xff broken\n\x80\n")?;
@@ -78,16 +83,17 @@ pub(super) async fn run(room: &Room) -> Result<String> {
     let told = full_disk(&odd, &disk, &logs).await.context("a full disk below the state")?;
     let written = writer.join()?;
     clock::until("the steady lines", Duration::from_secs(60), EVERY, || async {
-        let there = readback::topic_size(&pipeline.brokers, TOPIC)?;
+        let there = readback::topic_size(&odd.pipeline.brokers, TOPIC)?;
         ensure!(there >= written, "{there} of {written}");
         Ok(Some(()))
     })
     .await?;
-    let found = readback::topic(&pipeline.brokers, TOPIC, STEADY_FILES, written / STEADY_FILES as u64)?;
+    let found = readback::topic(&odd.pipeline.brokers, TOPIC, STEADY_FILES, written / STEADY_FILES as u64)?;
     found.none_missing()?;
     found.in_order()?;
     found.none_twice()?;
-    ensure!(pipeline.process(Part::Agent)?.ended()?.is_none(), "the agent ended");
+    ensure!(odd.pipeline.process(Part::Agent)?.ended()?.is_none(), "the agent ended");
+    start_on_full_disk(&mut odd, &disk, &logs).await.context("started on a full disk")?;
     pipeline.stop_all().await?;
     Ok(format!(
         "a line of {} MiB in {long:.1} s, {lines} lines of noise, {many} files at once in {files:.1} s, {told}, {written} steady lines",
@@ -96,7 +102,7 @@ pub(super) async fn run(room: &Room) -> Result<String> {
 }
 
 struct Odd<'a> {
-    pipeline: &'a Pipeline,
+    pipeline: &'a mut Pipeline,
 }
 
 impl Odd<'_> {
@@ -113,6 +119,27 @@ impl Odd<'_> {
         .await?;
         Ok(std::fs::write(there, (before + lines).to_string())?)
     }
+
+    fn ready(&self) -> String {
+        format!("http://127.0.0.1:{}/health/ready", self.pipeline.port(Part::Agent))
+    }
+
+    async fn tells_of_no_space(&self) -> Result<()> {
+        clock::until("the agent to tell of it", Duration::from_secs(30), EVERY, || async {
+            let unready = http::text(&self.ready()).await.err().map(|e| format!("{e:#}")).unwrap_or_default();
+            ensure!(unready.contains("no space"), "it says {unready:?}");
+            Ok(Some(()))
+        })
+        .await
+    }
+
+    async fn is_ready(&self) -> Result<()> {
+        clock::until("the agent to be ready", Duration::from_secs(30), EVERY, || async {
+            http::text(&self.ready()).await.map(Some)
+        })
+        .await?;
+        Ok(())
+    }
 }
 
 /// A line of so many bytes, and one after it.
@@ -126,30 +153,37 @@ fn long_line(path: &Path, bytes: u64) -> Result<()> {
 
 /// Nothing is read while the agent cannot write down what it reads; it says so, lives on, and goes on when there is room.
 async fn full_disk(odd: &Odd<'_>, disk: &LoopFs, logs: &Path) -> Result<String> {
-    let pipeline = odd.pipeline;
+    let filler = fill(disk)?;
+    // More than fits into the last block of the checkpoint.
+    for n in 0..200 {
+        std::fs::write(logs.join(format!("odd/full-{n}.log")), format!("on a full disk {n}\n"))?;
+    }
+    odd.tells_of_no_space().await?;
+    std::fs::remove_file(filler)?;
+    odd.arrive(200).await?;
+    odd.is_ready().await?;
+    Ok("a full disk told and waited for".to_owned())
+}
+
+/// The same where the agent finds the disk full when it starts.
+async fn start_on_full_disk(odd: &mut Odd<'_>, disk: &LoopFs, logs: &Path) -> Result<()> {
+    odd.pipeline.stop(Part::Agent).await?;
+    let filler = fill(disk)?;
+    std::fs::write(logs.join("odd/meanwhile.log"), "written meanwhile\n")?;
+    odd.pipeline.start(Part::Agent).await?;
+    odd.tells_of_no_space().await?;
+    std::fs::remove_file(filler)?;
+    odd.arrive(1).await?;
+    odd.is_ready().await
+}
+
+/// Takes all room there is.
+fn fill(disk: &LoopFs) -> Result<PathBuf> {
     let filler = disk.mount.join("filler");
     let mut file = File::create(&filler)?;
     for block in [1 << 20, 1 << 12, 1] {
         let bytes = vec![1; block];
         while file.write_all(&bytes).is_ok() {}
     }
-    drop(file);
-    // More than fits into the last block of the checkpoint.
-    for n in 0..200 {
-        std::fs::write(logs.join(format!("odd/full-{n}.log")), format!("on a full disk {n}\n"))?;
-    }
-    let ready = format!("http://127.0.0.1:{}/health/ready", pipeline.port(Part::Agent));
-    clock::until("the agent to tell of it", Duration::from_secs(30), EVERY, || async {
-        let unready = http::text(&ready).await.err().map(|e| format!("{e:#}")).unwrap_or_default();
-        ensure!(unready.contains("no space"), "it says {unready:?}");
-        Ok(Some(()))
-    })
-    .await?;
-    std::fs::remove_file(filler)?;
-    odd.arrive(200).await?;
-    clock::until("the agent to be ready", Duration::from_secs(30), EVERY, || async {
-        http::text(&ready).await.map(Some)
-    })
-    .await?;
-    Ok("a full disk told and waited for".to_owned())
+    Ok(filler)
 }
