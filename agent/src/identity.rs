@@ -2,7 +2,7 @@
 //!
 //! A generation is a hash of host id, inode and birth time. The device number is left out, since it changes over
 //! remounts. Without a birth time the file's beginning takes its place. A truncation starts a new generation, which
-//! also holds the number of truncations and the new beginning. What the checkpoint says always wins over what is
+//! also holds the number of truncations and, without a birth time, the new beginning. What the checkpoint says always wins over what is
 //! computed here.
 
 use std::{fs, io, os::fd::AsFd, path::Path};

@@ -160,8 +160,10 @@ impl<P: Producer> Engine<P> {
         (tracked.shape, tracked.limits, tracked.after) = (original.shape, original.limits, original.after);
         (tracked.start, tracked.position, tracked.counted_to) = (original.start, original.position, original.position);
         tracked.rewind();
-        (tracked.beginning, tracked.mark, tracked.tail) = (Some(original.beginning), original.mark, None);
         let size = tracked.size;
+        // The original may have grown since.
+        tracked.beginning = Some(original.beginning).filter(|(len, _)| size >= u64::from(*len));
+        (tracked.mark, tracked.tail) = (original.mark, None);
         tracked.extents = original.extents.into_iter().filter(|e| e.start < size).collect();
         if let Some(last) = tracked.extents.back_mut() {
             last.end = last.end.min(size);
@@ -170,7 +172,7 @@ impl<P: Producer> Engine<P> {
         let (id, input) = (tracked.id, &self.inputs[tracked.input].config.name);
         self.pending.push(Entry::File(tracked.entry(input, original.generation)));
         self.pending.push(Entry::Position(id, tracked.position));
-        self.pending.push(Entry::Beginning(id, original.beginning.0, original.beginning.1));
+        self.pending.extend(tracked.beginning.map(|(len, hash)| Entry::Beginning(id, len, hash)));
         self.pending.extend(original.mark.map(|mark| Entry::Mark(id, mark)));
         self.pending.extend(tracked.extents.iter().map(|e| Entry::Extent(id, *e)));
         self.pending.extend(tracked.boundaries.iter().map(|b| Entry::Boundary(id, *b)));

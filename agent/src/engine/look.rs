@@ -323,7 +323,7 @@ impl<P: Producer> Engine<P> {
         new.truncations = old.truncations.saturating_add(1);
         (new.file, new.name) = (old.file.take(), old.name.take());
         (old.content_gone, old.at_end) = (true, true);
-        new.followed = std::mem::take(&mut old.followed);
+        let new_id = new.id;
         if lost > 0 {
             tracing::warn!(path = %path.display(), lost_bytes = lost, "file was truncated before all of it was read");
         } else {
@@ -337,7 +337,21 @@ impl<P: Producer> Engine<P> {
             tracked.at_end = false;
             self.wake(slot);
         }
+        // At once where the number of truncations is enough to tell it from others: after a kill it would be taken for a new file
+        // otherwise, and lines as they were there before for the same lines.
+        if new.birth > 0 {
+            new.generation =
+                Some(generation_after_truncation(&self.around.host_id, new.ino, new.birth, new.truncations, &[]));
+            new.recorded = true;
+            let entry = new.generation.map(|g| new.entry(&self.inputs[new.input].config.name, g));
+            self.pending.extend(entry.map(Entry::File));
+        }
         if let Some(new) = self.slots.insert(new) {
+            // Who waited for the old content has the new before it, unless that waits for him.
+            self.follow_instead((slot, id), Some((new, new_id)));
+            if let Some(first) = before.and_then(|(first, _)| self.slots.get_mut(first)) {
+                first.after.take_if(|after| *after == (new, new_id));
+            }
             self.queue_by_birth(new);
             self.read_after(new, before);
             self.wake(new);
@@ -429,7 +443,8 @@ fn is_same_content(tracked: &Tracked, file: &Source, size: u64) -> io::Result<bo
     }
     if let Some((len, known)) = tracked.beginning {
         let beginning = file.bytes_at(0, len as usize)?;
-        if beginning.len() == len as usize && fingerprint(&beginning) != known {
+        // All of it was there once.
+        if beginning.len() < len as usize || fingerprint(&beginning) != known {
             return Ok(false);
         }
     }

@@ -63,7 +63,13 @@ impl<P: Producer> Engine<P> {
 
     /// Lets a copy be read after what its original followed, and before what was found under the name since.
     fn queue_copy(&mut self, slot: usize, id: u64) {
-        let Some(path) = self.slots.get(slot).map(|t| t.path.clone()) else { return };
+        let Some((path, generation)) = self.slots.get(slot).map(|t| (t.path.clone(), t.generation)) else { return };
+        let is_original = |(other, t): &(usize, &Tracked)| *other != slot && t.generation == generation;
+        let original = self.slots.iter().find(is_original).map(|(_, t)| t.after);
+        if let Some(after) = original {
+            // Truncated, which nobody has seen yet, or only before the kill.
+            return self.read_after(slot, after);
+        }
         let Some((next, _)) = self.succession.found_after(&path, id) else { return };
         let before = self.slots.get(next).and_then(|t| t.after);
         self.read_after(slot, before);
@@ -79,7 +85,9 @@ impl<P: Producer> Engine<P> {
 
     /// Files that no scan found, although their directory is there.
     pub(super) fn missing(&self) -> impl Iterator<Item = (usize, &Tracked)> {
-        let gone = |t: &Tracked| t.name.is_none() && t.file.is_none() && t.path.parent().is_some_and(Path::is_dir);
+        let gone = |t: &Tracked| {
+            !t.content_gone && t.name.is_none() && t.file.is_none() && t.path.parent().is_some_and(Path::is_dir)
+        };
         self.slots.iter().filter(move |(_, t)| gone(t))
     }
 

@@ -215,3 +215,65 @@ fn copies_of_what_waited_are_read_in_its_place() {
         assert_eq!(0, ledger.bytes_lost);
     }
 }
+
+#[test]
+fn what_is_shorter_than_its_known_beginning_was_truncated_while_down() {
+    let mut rig = Rig::new();
+    rig.acknowledge = false;
+    rig.append("app.log", numbered("first", 0..1000));
+    rig.steps(50);
+    rig.rename("app.log", "app.log.1");
+    rig.next_birth();
+    rig.append("app.log", lines("old", 0..2));
+    rig.steps(50);
+    let again = |rig: &mut Rig| {
+        rig.kill();
+        rig.topic.0.borrow_mut().sent.clear();
+    };
+    again(&mut rig);
+    // What was read is to be read again, later than what is before it; meanwhile it grows.
+    rig.topic.0.borrow_mut().room = 10;
+    rig.steps(50);
+    rig.append("app.log", lines("old", 2..12));
+    rig.steps(50);
+    again(&mut rig);
+    rig.next_birth();
+    rig.rename("app.log.1", "app.log.2");
+    fs::copy(rig.path("app.log"), rig.path("app.log.1")).unwrap();
+    write_over(&rig, 3);
+    assert_eq!([line_names("old", 0..12), line_names("new", 0..3)].concat(), go_on(&mut rig));
+}
+
+#[test]
+fn an_empty_file_is_known_to_be_truncated_after_a_kill() {
+    let mut rig = Rig::new();
+    rig.append("app.log", "same\nmore\n");
+    rig.settle();
+    for round in 1..3 {
+        fs::File::options().write(true).open(rig.path("app.log")).unwrap().set_len(0).unwrap();
+        rig.settle();
+        rig.pass(Duration::from_secs(60));
+        rig.settle();
+        rig.kill();
+        rig.settle();
+        rig.append("app.log", "same\n");
+        rig.settle();
+        assert_eq!(2 + round, rig.distinct().len(), "{:?}", rig.distinct());
+        assert_eq!(1, rig.engine.as_ref().unwrap().slots.len());
+        assert_eq!((2 + round as u64, 0), (rig.ledger().0, rig.ledger().1.bytes_lost));
+    }
+}
+
+#[test]
+fn what_waits_for_files_truncated_one_after_the_other_still_waits() {
+    let mut rig = waiting(100);
+    rig.rename("app.log", "app.log.2");
+    rig.next_birth();
+    rig.append("app.log", lines("next", 0..100));
+    rig.steps(50);
+    // The younger one is looked at first.
+    fs::write(rig.path("app.log"), lines("new", 0..50)).unwrap();
+    fs::write(rig.path("app.log.2"), lines("mid", 0..50)).unwrap();
+    rig.steps(10);
+    assert_eq!([line_names("mid", 0..50), line_names("new", 0..50)].concat(), go_on(&mut rig));
+}
