@@ -221,7 +221,10 @@ impl<P: Producer> Engine<P> {
 
     /// Whether a file that is gone may go on in a copy.
     pub(super) fn awaits_copy(&self, path: &Path) -> bool {
-        let plain = |slot: usize| self.slots.get(slot).is_some_and(|t| !t.archived && t.size > 0);
+        // One that the checkpoint knows and nobody has looked at has its size on disk alone.
+        let size =
+            |t: &Tracked| t.name.as_deref().and_then(|name| Stat::of_path(name).ok()).map_or(t.size, |stat| stat.size);
+        let plain = |slot: usize| self.slots.get(slot).is_some_and(|t| !t.archived && size(t) > 0);
         self.possible_copies(path).into_iter().any(plain)
     }
 

@@ -364,3 +364,22 @@ fn a_truncation_filled_up_to_the_same_size_is_not_forgotten_while_a_copy_is_look
         nothing_again(&mut rig, &expected, &format!("copied: {copied}, {lines} lines"));
     }
 }
+
+#[test]
+fn killed_when_the_copy_of_a_file_that_is_gone_was_found_and_not_looked_at() {
+    let mut rig = Rig::new();
+    rig.append("app.log", numbered("a", 0..500));
+    rig.settle();
+    rig.kill();
+    rig.next_birth();
+    fs::copy(rig.path("app.log"), rig.path("app.log.1")).unwrap();
+    fs::remove_file(rig.path("app.log")).unwrap();
+    rig.next_birth();
+    rig.append("app.log", numbered("b", 0..10));
+    for _ in 0..2 {
+        rig.start();
+        rig.kill();
+    }
+    rig.settle();
+    assert_eq!([names("a", 0..500), names("b", 0..10)].concat(), rig.distinct());
+}
