@@ -215,6 +215,13 @@ impl Producers {
         self.first_open
     }
 
+    /// The same once `changed` is set.
+    pub(crate) fn first_open_with(&self, changed: &[(i64, Producer)]) -> Option<i64> {
+        let others = self.by_id.iter().filter(|(id, _)| !changed.iter().any(|(other, _)| other == *id));
+        let all = others.map(|(_, producer)| producer).chain(changed.iter().map(|(_, producer)| producer));
+        all.filter_map(|producer| producer.transaction_start).min()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.by_id.len()
     }

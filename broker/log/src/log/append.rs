@@ -3,12 +3,13 @@
 use super::{Boundary, Log, Phase, State};
 use crate::{
     AppendAs, AppendError, Appended, Durability, LogConfig, Origin, TimestampType,
+    aborted_index::{AbortedTransaction, Marker},
     batch_scan::{Found, walk_headers},
     producers::{Producer, Verdict},
     segment::Segment,
 };
 use logmill_disk::DiskFile;
-use logmill_protocol::records::{BatchHeader, assign_offsets, set_log_append_time};
+use logmill_protocol::records::{Batch, BatchHeader, assign_offsets, set_log_append_time};
 use std::{
     io,
     ops::ControlFlow,
@@ -24,6 +25,8 @@ struct Placed {
     largest_timestamp: i64,
     /// New state of the producers concerned.
     producers: Vec<(i64, Producer)>,
+    /// Transactions that markers among the batches abort; the last stable offset as if no other were open.
+    aborted: Vec<AbortedTransaction>,
 }
 
 impl Log {
@@ -70,7 +73,7 @@ impl Log {
             return Err(AppendError::FencedLeaderEpoch { current, found: as_.leader_epoch });
         }
         let base_offset = self.log_end_offset();
-        let Placed { next_offset, largest_timestamp, producers } =
+        let Placed { next_offset, largest_timestamp, producers, aborted } =
             self.place(state, batches, as_, base_offset, append_time)?;
         let len = batches.len() as u64;
         if !self.shared.space.take(self.disk(), &self.shared.root, len)? {
@@ -81,12 +84,21 @@ impl Log {
         let (file, created) = active.file_to_append(self.disk(), &self.dir)?;
         state.new_names |= created;
         preallocate(&*file, state, config, position, position + len);
-        if let Err(e) = file.write_all_at(batches, position) {
+        let listed = file.write_all_at(batches, position).and_then(|()| {
+            if aborted.is_empty() {
+                return Ok(());
+            }
+            let open = state.producers.first_open_with(&producers);
+            self.list_aborted(state, &active, &aborted, open)
+        });
+        if let Err(e) = listed {
             self.undo_write(&*file, state, position);
             return Err(e.into());
         }
         if let Err(e) = self.note_appended(state, &active, batches, config, position) {
             self.undo_write(&*file, state, position);
+            // Transactions are listed whose markers are gone.
+            state.broken |= !aborted.is_empty();
             return Err(e);
         }
         for (id, producer) in producers {
@@ -152,7 +164,7 @@ impl Log {
     ) -> Result<Placed, AppendError> {
         let mut next = base_offset;
         let mut largest_timestamp = i64::MIN;
-        let mut producers: Vec<(i64, Producer)> = Vec::new();
+        let (mut producers, mut aborted): (Vec<(i64, Producer)>, _) = (Vec::new(), Vec::new());
         let log_start_offset = self.log_start_offset();
         for_each_batch_mut(batches, |batch, header| {
             let placed = BatchHeader { base_offset: next, ..*header };
@@ -176,6 +188,13 @@ impl Log {
                         log_start_offset,
                     });
                 }
+                if let Some(first_offset) = producer.transaction_start
+                    && header.attributes.is_control()
+                    && Marker::of_batch(&Batch { header: *header, bytes: batch }) == Marker::Abort
+                {
+                    let (last_offset, last_stable_offset) = (placed.last_offset(), placed.next_offset());
+                    aborted.push(AbortedTransaction { producer_id: id, first_offset, last_offset, last_stable_offset });
+                }
                 producer.appended(&placed);
                 match known {
                     Some(at) => producers[at].1 = producer,
@@ -188,7 +207,7 @@ impl Log {
                 .ok_or_else(|| corrupt("offsets are used up"))?;
             Ok(())
         })?;
-        Ok(Placed { next_offset: next, largest_timestamp, producers })
+        Ok(Placed { next_offset: next, largest_timestamp, producers, aborted })
     }
 
     /// The active segment, or a new one if it is full or old.

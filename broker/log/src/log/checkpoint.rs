@@ -80,6 +80,9 @@ impl Log {
         for base in indexes.iter().copied().chain((size > 0).then_some(active.base_offset)) {
             files.push(names::segment_file(&self.dir, base, names::INDEX));
             files.push(names::segment_file(&self.dir, base, names::TIME_INDEX));
+            if self.has_aborted.load(Ordering::Acquire) {
+                files.push(names::segment_file(&self.dir, base, names::TXN_INDEX));
+            }
             if page_cache {
                 files.push(names::segment_file(&self.dir, base, names::LOG));
             }

@@ -1,7 +1,7 @@
 //! What read_committed consumers may see: the last stable offset, and which transactions in a stretch of the log were aborted.
 
-use super::Log;
-use crate::{AbortedTransaction, ReadError, aborted_index};
+use super::{Log, State};
+use crate::{AbortedTransaction, ReadError, aborted_index, names, segment::Segment};
 use std::{io, sync::atomic::Ordering};
 
 impl Log {
@@ -20,6 +20,32 @@ impl Log {
             return Ok(Vec::new());
         }
         self.aborted_between(from).map_err(|e| self.read_error(from, e))
+    }
+
+    /// Lists transactions in the segment that has their markers; `open`: where the oldest that is still open begins. All or nothing; as durable as the
+    /// markers, which recovery lists again.
+    pub(super) fn list_aborted(
+        &self,
+        state: &mut State,
+        segment: &Segment,
+        aborted: &[aborted_index::AbortedTransaction],
+        open: Option<i64>,
+    ) -> io::Result<()> {
+        let stable = |one: &aborted_index::AbortedTransaction| aborted_index::AbortedTransaction {
+            last_stable_offset: open.unwrap_or(one.last_stable_offset),
+            ..*one
+        };
+        let entries: Vec<_> = aborted.iter().map(stable).collect();
+        let path = names::segment_file(&self.dir, segment.base_offset, names::TXN_INDEX);
+        state.new_names |= !self.disk().exists(&path);
+        let file = self.disk().open(&path, true)?;
+        let end = file.len()?;
+        if let Err(error) = file.write_all_at(&aborted_index::encode(&entries), end) {
+            state.broken |= file.set_len(end).is_err();
+            return Err(error);
+        }
+        self.has_aborted.store(true, Ordering::Release);
+        Ok(())
     }
 
     fn aborted_between(&self, from: i64) -> io::Result<Vec<AbortedTransaction>> {

@@ -1,13 +1,16 @@
-//! Transactions found in a directory from elsewhere: where read_committed ends, and which were aborted.
+//! Transactions in a log: where read_committed ends, and which were aborted, as listed by who appends the marker and anew by recovery.
 
-use super::fixture::*;
-use crate::{AbortedTransaction, AppendAs, Log, LogConfig, Origin, ReadLimit, aborted_index, names};
+use super::{fixture::*, full_disk};
+use crate::{
+    AbortedTransaction, AppendAs, DataDir, GroupCommit, Log, LogConfig, Options, Origin, ReadLimit, aborted_index,
+    names,
+};
 use logmill_disk::{Disk, sim::SimDisk};
 use logmill_protocol::{
     compression::Compression,
     records::{BatchBuilder, NewRecord},
 };
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 const COORDINATOR: AppendAs = AppendAs { leader_epoch: 0, origin: Origin::Coordinator };
 
@@ -33,10 +36,14 @@ fn data(log: &Log, id: i64, sequence: i32, values: &[&str]) {
     log.append(&mut build(builder, NOW, values), COORDINATOR).unwrap();
 }
 
-fn abort(log: &Log, id: i64) {
+fn marker(id: i64, key: &[u8]) -> Vec<u8> {
     let mut builder = BatchBuilder::new(Compression::None).producer(id, 0, -1).transactional().control();
-    builder.push(NewRecord { timestamp: NOW, key: Some(&[0; 4]), value: Some(&[0; 6]), headers: &[] });
-    log.append(&mut builder.build().unwrap(), COORDINATOR).unwrap();
+    builder.push(NewRecord { timestamp: NOW, key: Some(key), value: Some(&[0; 6]), headers: &[] });
+    builder.build().unwrap()
+}
+
+fn abort(log: &Log, id: i64) {
+    log.append(&mut marker(id, &[0; 4]), COORDINATOR).unwrap();
 }
 
 #[test]
@@ -56,15 +63,15 @@ fn read_committed_ends_before_an_open_transaction_and_is_told_of_the_aborted() {
     assert_eq!((log.last_stable_offset(), log.high_watermark()), (4, 5));
     let slice = log.read(0, 1000, ReadLimit::LastStable, true).unwrap().unwrap();
     assert!(slice.len < log.size_bytes());
-    assert_eq!(log.aborted_transactions(0).unwrap(), []);
+    let aborted = AbortedTransaction { producer_id: 5, first_offset: 0 };
+    assert_eq!(log.aborted_transactions(0).unwrap(), [aborted]);
     dir.close().unwrap();
 
     let path = names::segment_file(Path::new("/data/t-0"), 0, names::TXN_INDEX);
-    list(&disk, 0, &[entry(5, 0, 3, 4)]);
+    assert_eq!(listed(&disk, 0), [entry(5, 0, 3, 4)]);
     let dir = open_dir(&disk);
     let log = open_log(&dir, small());
     assert_eq!(log.last_stable_offset(), 4);
-    let aborted = AbortedTransaction { producer_id: 5, first_offset: 0 };
     assert_eq!(log.aborted_transactions(2).unwrap(), [aborted]);
     assert_eq!(log.aborted_transactions(4).unwrap(), []);
     abort(&log, 6);
@@ -75,9 +82,7 @@ fn read_committed_ends_before_an_open_transaction_and_is_told_of_the_aborted() {
 }
 
 fn commit(log: &Log, id: i64) {
-    let mut builder = BatchBuilder::new(Compression::None).producer(id, 0, -1).transactional().control();
-    builder.push(NewRecord { timestamp: NOW, key: Some(&[0, 0, 0, 1]), value: Some(&[0; 6]), headers: &[] });
-    log.append(&mut builder.build().unwrap(), COORDINATOR).unwrap();
+    log.append(&mut marker(id, &[0, 0, 0, 1]), COORDINATOR).unwrap();
 }
 
 /// 5 aborts at 3 and at 8, between which 7, begun before, is open; 6 commits.
@@ -93,6 +98,39 @@ fn two_aborted(log: &Log) {
 }
 
 #[test]
+fn a_marker_is_listed_durably_with_the_recovery_point_or_not_appended() {
+    for group_commit in [GroupCommit::Fdatasync, GroupCommit::Syncfs] {
+        let disk = SimDisk::new();
+        let options = Options { group_commit, ..options(Arc::new(disk.clone())) };
+        let dir = DataDir::open(Path::new("/data"), options).unwrap();
+        let log = open_log(&dir, LogConfig { segment_bytes: 300, ..small() });
+        two_aborted(&log);
+        dir.commit();
+        dir.write_checkpoints().unwrap();
+        let expected: Vec<_> = (0..9).flat_map(|base| listed(&disk, base)).collect();
+        assert_eq!(expected.len(), 2);
+        let found = disk.crash(3);
+        assert_eq!((0..9).flat_map(|base| listed(&found, base)).collect::<Vec<_>>(), expected, "{group_commit:?}");
+    }
+
+    let disk = SimDisk::new();
+    let dir = open_dir(&disk);
+    let log = open_log(&dir, LogConfig::default());
+    two_aborted(&log);
+    data(&log, 8, 0, &["f"]);
+    dir.commit();
+    let (end, before) = (log.log_end_offset(), listed(&disk, 0));
+    let mut marker = marker(8, &[0; 4]);
+    full_disk::fill(&disk, marker.len() as u64 + 33);
+    log.append(&mut marker, COORDINATOR).unwrap_err();
+    assert_eq!((log.log_end_offset(), log.last_stable_offset(), listed(&disk, 0)), (end, end - 1, before.clone()));
+    full_disk::fill(&disk, marker.len() as u64 + 34);
+    log.append(&mut marker, COORDINATOR).unwrap();
+    dir.commit();
+    assert_eq!((log.last_stable_offset(), listed(&disk, 0).len()), (end + 1, before.len() + 1));
+}
+
+#[test]
 fn what_recovery_checks_has_its_aborted_transactions_listed_anew() {
     for segment_bytes in [1 << 20, 200] {
         let config = LogConfig { segment_bytes, ..small() };
@@ -101,12 +139,19 @@ fn what_recovery_checks_has_its_aborted_transactions_listed_anew() {
         let log = open_log(&dir, config.clone());
         two_aborted(&log);
         dir.commit();
+        let at_append: Vec<_> = (0..9).flat_map(|base| listed(&disk, base)).collect();
         drop((dir, log));
         disk.kill().unwrap();
+        for path in disk.read_dir(Path::new("/data/t-0")).unwrap() {
+            if path.extension().is_some_and(|extension| extension == names::TXN_INDEX) {
+                disk.remove_file(&path).unwrap();
+            }
+        }
         let dir = open_dir(&disk);
         let log = open_log(&dir, config.clone());
         let found: Vec<_> = (0..9).flat_map(|base| listed(&disk, base)).collect();
         assert_eq!(found, [entry(5, 0, 3, 2), entry(5, 4, 8, 9)]);
+        assert_eq!(found, at_append);
         let told =
             |from| log.aborted_transactions(from).unwrap().iter().map(|one| one.first_offset).collect::<Vec<_>>();
         assert_eq!((told(0).first(), told(4)), (Some(&0), vec![4]));
