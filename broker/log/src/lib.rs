@@ -7,6 +7,7 @@
 //! - The high watermark never passes an offset whose bytes, file name and directory names are not durable (`Durability::Fsync`).
 //! - After a failed sync nothing past the last durable offset is acknowledged or, after a restart, believed.
 //! - Everything before the recovery point is durable, its index entries included: recovery reads only what is past it.
+//! - What was in a segment before the data directory was opened is served once its CRCs and offsets were checked, by recovery or the first reader.
 //! - Segment files grow only; a position below the high watermark never changes its bytes. Compaction replaces whole files; who reads an old one keeps it.
 //! - Offsets have gaps only where compaction made them, which is before the recovery point.
 //! - The log start is durable before anything below it goes; checkpoints speak only of logs that exist.
@@ -48,5 +49,5 @@ pub use clock::{Clock, SystemClock};
 pub use config::{LogConfig, TimestampType};
 pub use data_dir::DataDir;
 pub use error::{AppendError, MaintenanceError, OpenError, ReadError};
-pub use log::Log;
+pub use log::{Located, Log};
 pub use options::{Committer, Durability, GroupCommit, Options};

@@ -14,6 +14,7 @@ mod truncate;
 
 pub(crate) use checkpoint::Prepared;
 pub(crate) use commit::Ticket;
+pub use read::Located;
 pub(crate) use recovery::OpenLog;
 
 use crate::{

@@ -1,5 +1,7 @@
 //! One segment: its log file, its two indexes, and finding places in them.
 
+mod verified;
+
 use crate::{
     batch_scan::{Found, damaged, walk_headers},
     names,
@@ -13,9 +15,10 @@ use std::{
     path::Path,
     sync::{
         Arc, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
 };
+use verified::Stretches;
 
 const UNKNOWN: u64 = u64::MAX;
 /// Between entries of an index that is made anew: Kafka's default of index.interval.bytes.
@@ -26,6 +29,10 @@ pub(crate) struct Segment {
     pub base_offset: i64,
     /// Bytes of whole batches; grows with appends, after the bytes were written.
     size: AtomicU64,
+    /// What is before it was neither checked nor written since the start, but for the verified parts.
+    unverified: AtomicU64,
+    /// An offset that cannot be read for damage; -1 without.
+    corrupt: AtomicI64,
     parts: Mutex<Parts>,
 }
 
@@ -33,6 +40,7 @@ pub(crate) struct Segment {
 struct Parts {
     file: FileSlot,
     indexes: Option<Box<Indexes>>,
+    verified: Stretches,
 }
 
 #[derive(Default)]
@@ -117,13 +125,18 @@ impl Indexes {
 impl Segment {
     /// One found on disk: nothing is read yet.
     pub(crate) fn existing(base_offset: i64) -> Self {
-        Self { base_offset, size: AtomicU64::new(UNKNOWN), parts: Mutex::default() }
+        Self::with(base_offset, UNKNOWN, Parts::default())
     }
 
     /// A new one, without files until something is appended.
     pub(crate) fn new(base_offset: i64) -> Self {
-        let parts = Parts { file: FileSlot::Closed, indexes: Some(Box::new(Indexes::empty())) };
-        Self { base_offset, size: AtomicU64::new(0), parts: Mutex::new(parts) }
+        Self::with(base_offset, 0, Parts { indexes: Some(Box::new(Indexes::empty())), ..Parts::default() })
+    }
+
+    /// As many bytes as it has are unverified.
+    fn with(base_offset: i64, size: u64, parts: Parts) -> Self {
+        let (unverified, corrupt) = (AtomicU64::new(size), AtomicI64::new(-1));
+        Self { base_offset, size: AtomicU64::new(size), unverified, corrupt, parts: Mutex::new(parts) }
     }
 
     pub(crate) fn size(&self, disk: &dyn Disk, dir: &Path) -> io::Result<u64> {
@@ -208,7 +221,7 @@ impl Segment {
     /// The first batch whose last offset is at or past `offset`. A damaged index is made anew.
     pub(crate) fn find(&self, disk: &dyn Disk, dir: &Path, offset: i64, end: u64) -> io::Result<Option<Found>> {
         match self.find_by_index(disk, dir, offset, end) {
-            Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+            Err(e) if e.kind() == io::ErrorKind::InvalidData && !self.is_corrupt() => {
                 self.rebuild_indexes(disk, dir)?;
                 self.find_by_index(disk, dir, offset, end)
             }

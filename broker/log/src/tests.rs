@@ -16,4 +16,5 @@ mod opening;
 mod reading;
 mod side_by_side;
 mod transactions;
+mod verifying;
 mod workload;

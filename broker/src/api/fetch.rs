@@ -7,7 +7,7 @@ mod down_convert;
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
-use logmill_log::{ReadLimit, ReadSlice};
+use logmill_log::{Located, ReadError, ReadLimit, ReadSlice};
 use logmill_protocol::{
     ErrorCode, Uuid,
     codec::RecordsOut,
@@ -47,6 +47,8 @@ struct Found {
     high_watermark: i64,
     last_stable_offset: i64,
     log_start_offset: i64,
+    located: Option<Located>,
+    /// The same, once it is verified.
     slice: Option<ReadSlice>,
     /// With records in the slice; only for who reads committed records alone.
     aborted: Vec<logmill_log::AbortedTransaction>,
@@ -83,6 +85,9 @@ pub(crate) async fn handle(broker: &Arc<Broker>, request: Request) -> Result<Out
             break look(&wanted, max_bytes, read_committed).0;
         }
     };
+    for (wanted, found) in wanted.iter().zip(&mut found) {
+        verify(wanted, found).await;
+    }
     if let Some(magic) = down_convert::magic_of(request.version) {
         for (wanted, found) in wanted.iter().zip(&mut found) {
             convert(broker, wanted, found, magic).await;
@@ -112,6 +117,7 @@ impl Found {
             high_watermark: -1,
             last_stable_offset: -1,
             log_start_offset: -1,
+            located: None,
             slice: None,
             aborted: Vec::new(),
             converted: None,
@@ -126,6 +132,31 @@ impl Found {
             log_start_offset: self.log_start_offset,
         }
     }
+}
+
+/// Leaves of what was located what is sound; what nobody read since the start is read for that.
+async fn verify(wanted: &Wanted, found: &mut Found) {
+    let (Some(located), Ok(partition)) = (found.located.take(), &wanted.partition) else { return };
+    let Some(log) = partition.opened() else { return };
+    let verified = if located.is_verified() {
+        log.verify(located).map_err(PartitionError::from)
+    } else {
+        let log = log.clone();
+        let verifying = tokio::task::spawn_blocking(move || log.verify(located));
+        verifying.await.map_or_else(|e| Err(PartitionError::Internal(e.to_string().into())), |slice| Ok(slice?))
+    };
+    match verified {
+        Ok(slice) => found.slice = Some(slice),
+        Err(error) => *found = refused(partition, &error),
+    }
+}
+
+/// Damage was told of where it was found; consumers ask for it again and again.
+fn refused(partition: &Partition, error: &PartitionError) -> Found {
+    if !matches!(error, PartitionError::Read(ReadError::OffsetOutOfRange { .. } | ReadError::Corrupt { .. })) {
+        tracing::error!(topic = %partition.topic().name, partition = partition.index(), %error, "fetch failed");
+    }
+    Found::failed(error.code())
 }
 
 /// Puts messages of an old format in the place of a slice.
@@ -195,7 +226,7 @@ fn look(wanted: &[Wanted], max_bytes: u64, read_committed: bool) -> (Vec<Found>,
         let left = max_bytes.saturating_sub(bytes);
         let found = look_at(wanted, left, bytes == 0, read_committed);
         any_error |= !found.error.is_none();
-        bytes += found.slice.as_ref().map_or(0, |slice| slice.len);
+        bytes += found.located.as_ref().map_or(0, Located::len);
         all.push(found);
     }
     (all, bytes, any_error)
@@ -225,24 +256,24 @@ fn look_at(wanted: &Wanted, left: u64, first: bool, read_committed: bool) -> Fou
     } else {
         (ReadLimit::HighWatermark, high_watermark)
     };
-    let read = log.read(asked.fetch_offset, max, limit, first).and_then(|slice| match slice {
-        Some(slice) if read_committed => {
-            log.aborted_transactions(slice.base_offset).map(|aborted| (Some(slice), aborted))
+    let located = log.locate(asked.fetch_offset, max, limit, first).and_then(|located| match located {
+        Some(located) if read_committed => {
+            log.aborted_transactions(located.base_offset()).map(|aborted| (Some(located), aborted))
         }
-        slice => Ok((slice, Vec::new())),
+        located => Ok((located, Vec::new())),
     });
-    match read {
-        Ok((slice, aborted)) => {
-            let (error, log_start_offset) = (ErrorCode::None, log.log_start_offset());
-            Found { error, high_watermark, last_stable_offset, log_start_offset, slice, aborted, converted: None }
-        }
-        Err(error) => {
-            let error = PartitionError::from(error);
-            if error.code() != ErrorCode::OffsetOutOfRange {
-                tracing::error!(topic = %partition.topic().name, partition = partition.index(), %error, "fetch failed");
-            }
-            failed(error.code())
-        }
+    match located {
+        Ok((located, aborted)) => Found {
+            error: ErrorCode::None,
+            high_watermark,
+            last_stable_offset,
+            log_start_offset: log.log_start_offset(),
+            located,
+            slice: None,
+            aborted,
+            converted: None,
+        },
+        Err(error) => refused(partition, &error.into()),
     }
 }
 

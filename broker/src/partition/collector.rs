@@ -30,6 +30,7 @@ struct LogCollector {
     commit_seconds_max: Gauge,
     failed_syncs: IntCounter,
     fenced_partitions: IntGauge,
+    corrupt_partitions: IntGauge,
     partitions: IntGauge,
     log_bytes: IntGaugeVec,
     flush_time: flush::FlushTime,
@@ -55,6 +56,10 @@ pub(crate) fn register(registry: &Registry, data_dirs: &Arc<DataDirs>) -> Result
             "logmill_broker_fenced_partitions",
             "Partitions that take no writes since a sync failed",
         )?,
+        corrupt_partitions: IntGauge::new(
+            "logmill_broker_corrupt_partitions",
+            "Partitions with records that were found damaged since the start; these are not served",
+        )?,
         partitions: IntGauge::new("logmill_broker_open_partitions", "Partitions whose log is open")?,
         log_bytes: IntGaugeVec::new(
             Opts::new("logmill_broker_log_bytes", "Bytes of all segments of a topic; the largest topics only"),
@@ -65,7 +70,7 @@ pub(crate) fn register(registry: &Registry, data_dirs: &Arc<DataDirs>) -> Result
 }
 
 impl LogCollector {
-    fn all(&self) -> [&dyn Collector; 8] {
+    fn all(&self) -> [&dyn Collector; 9] {
         [
             &self.commits,
             &self.committed_partitions,
@@ -73,6 +78,7 @@ impl LogCollector {
             &self.commit_seconds_max,
             &self.failed_syncs,
             &self.fenced_partitions,
+            &self.corrupt_partitions,
             &self.partitions,
             &self.log_bytes,
         ]
@@ -91,6 +97,8 @@ impl LogCollector {
         self.commit_seconds_max.set(stats.commit_time_max.as_secs_f64());
         self.fenced_partitions.set(i64::try_from(stats.fenced_partitions).unwrap_or(i64::MAX));
         let logs = data_dirs.logs();
+        let corrupt = logs.iter().filter(|log| log.is_corrupt()).count();
+        self.corrupt_partitions.set(i64::try_from(corrupt).unwrap_or(i64::MAX));
         self.partitions.set(i64::try_from(logs.len()).unwrap_or(i64::MAX));
         let mut sizes: BTreeMap<String, u64> = BTreeMap::new();
         for log in &logs {

@@ -47,6 +47,7 @@ impl PartitionError {
             Self::Read(error) => match error {
                 ReadError::OffsetOutOfRange { .. } => ErrorCode::OffsetOutOfRange,
                 ReadError::Closed => ErrorCode::NotLeaderOrFollower,
+                ReadError::Corrupt { .. } => ErrorCode::CorruptMessage,
                 _ => ErrorCode::KafkaStorageError,
             },
             Self::Maintenance(error) => match error {

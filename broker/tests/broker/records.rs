@@ -165,3 +165,44 @@ async fn leader_epochs_have_ends() {
     assert_eq!(ask(4, 9, 0, 0).await, (ErrorCode::UnknownTopicOrPartition, -1, -1));
     broker.stop().await;
 }
+
+/// Of a closed segment, turned while nobody looks.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn damaged_records_are_refused_and_those_beside_them_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let small = "topics: { config: { segment.bytes: 400 } }";
+    let broker = TestBroker::with(config(dir.path(), small)).await.unwrap();
+    let mut client = broker.client().await;
+    client.create_topic("t", 1).await;
+    for n in 0..20 {
+        client.produce("t", 0, &batch(&[&format!("record {n}")])).await.unwrap();
+    }
+    broker.stop().await;
+    let path = dir.path().join("t-0/00000000000000000000.log");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(8).position(|window| window == b"record 2").unwrap();
+    bytes[at + 7] = b'7';
+    std::fs::write(&path, bytes).unwrap();
+
+    let broker = TestBroker::with(config(dir.path(), small)).await.unwrap();
+    let mut client = broker.client().await;
+    let corrupt = |broker: &TestBroker| {
+        let families = broker.context.metrics.gather();
+        let family = families.iter().find(|family| family.name() == "logmill_broker_corrupt_partitions").unwrap();
+        family.get_metric()[0].get_gauge().get_value()
+    };
+    assert_eq!(client.fetch("t", 0, 3, 0).await.0[0], "record 3");
+    assert_eq!(
+        (client.fetch("t", 0, 0, 0).await.0, corrupt(&broker)),
+        (vec!["record 0".into(), "record 1".into()], 0.0)
+    );
+    for version in [0, 3, 12] {
+        let response: FetchResponse<'_> = client.call(version, &fetch_request("t", 0, 2, 0, 1 << 20)).await;
+        let data = &response.responses[0].partitions[0];
+        assert_eq!(data.error_code, ErrorCode::CorruptMessage, "version {version}");
+        assert!(crate::client::values(&data.records).is_empty());
+    }
+    assert_eq!(corrupt(&broker), 1.0);
+    assert!(broker.context.health.is_ready(), "all others are served");
+    broker.stop().await;
+}

@@ -147,6 +147,7 @@ impl Log {
         let Some(place) = self.place_of(group) else { return Err(io::ErrorKind::NotFound.into()) };
         let new = Segment::existing(cleaned.base_offset);
         new.set_size(cleaned.bytes);
+        new.trust_from(0);
         let mut segments = self.segments.write();
         segments.splice(place, [Arc::new(new)]);
         self.boundaries.lock().forget(|segment| group.iter().any(|old| old.base_offset == segment));

@@ -2,11 +2,44 @@
 
 use super::{Boundary, Log};
 use crate::{ReadError, ReadLimit, ReadSlice, segment::Segment};
-use std::io;
+use std::{io, sync::Arc};
+
+/// Where batches are that may still have to be verified before they are served.
+pub struct Located {
+    slice: ReadSlice,
+    offset: i64,
+    unverified: Option<Unverified>,
+}
+
+struct Unverified {
+    segment: Arc<Segment>,
+    /// Base offset of the next one.
+    next: Option<i64>,
+    /// It does not begin where it was asked for.
+    doubtful: bool,
+}
+
+impl Located {
+    /// Base offset of the first batch.
+    pub fn base_offset(&self) -> i64 {
+        self.slice.base_offset
+    }
+
+    /// Bytes, of which verification may leave fewer.
+    #[expect(clippy::len_without_is_empty, reason = "it never is")]
+    pub fn len(&self) -> u64 {
+        self.slice.len
+    }
+
+    /// Whether [`Log::verify`] has nothing to read.
+    pub fn is_verified(&self) -> bool {
+        self.unverified.is_none()
+    }
+}
 
 impl Log {
     /// Whole batches from the one that holds `offset`, up to `max_bytes`, never past the limit and never past the segment. `None` at the limit, or if
-    /// the first batch is larger than `max_bytes` and `min_one_batch` is false.
+    /// the first batch is larger than `max_bytes` and `min_one_batch` is false. Reads them if nobody did since the start.
     pub fn read(
         &self,
         offset: i64,
@@ -14,6 +47,18 @@ impl Log {
         limit: ReadLimit,
         min_one_batch: bool,
     ) -> Result<Option<ReadSlice>, ReadError> {
+        let located = self.locate(offset, max_bytes, limit, min_one_batch)?;
+        located.map(|located| self.verify(located)).transpose()
+    }
+
+    /// As [`Log::read`], but the batches are to be verified.
+    pub fn locate(
+        &self,
+        offset: i64,
+        max_bytes: u64,
+        limit: ReadLimit,
+        min_one_batch: bool,
+    ) -> Result<Option<Located>, ReadError> {
         // The start moves before segments go: look at it first and again when a file is missing.
         let log_end_offset = self.log_end_offset();
         let limit = match limit {
@@ -39,22 +84,55 @@ impl Log {
             io::ErrorKind::NotFound if offset < log_start_offset => {
                 ReadError::OffsetOutOfRange { offset, log_start_offset, log_end_offset: self.log_end_offset() }
             }
-            io::ErrorKind::InvalidData => ReadError::Corrupt { offset, reason: error.to_string() },
+            io::ErrorKind::InvalidData => {
+                if let Some((segment, _)) = self.segment_of(offset)
+                    && segment.note_corrupt(offset)
+                {
+                    tracing::error!(log = self.name(), offset, segment = segment.base_offset, %error, "damaged records are not served");
+                }
+                ReadError::Corrupt { offset, reason: error.to_string() }
+            }
             _ => ReadError::Io(error),
         }
     }
 
-    fn slice(&self, offset: i64, max_bytes: u64, limit: i64, min_one_batch: bool) -> io::Result<Option<ReadSlice>> {
+    /// Whether something in it could not be read for damage since the start, and is still there.
+    pub fn is_corrupt(&self) -> bool {
+        self.segments.read().iter().any(|segment| segment.is_corrupt())
+    }
+
+    /// The batches that are as they were written, at least one. What is there since before the start is read once, the first time.
+    pub fn verify(&self, located: Located) -> Result<ReadSlice, ReadError> {
+        let Located { mut slice, offset, unverified } = located;
+        if let Some(Unverified { segment, next, doubtful }) = unverified {
+            let place = (slice.position, slice.position + slice.len);
+            let end = segment
+                .verify(self.disk(), &self.dir, &*slice.file, place, doubtful, next)
+                .map_err(|e| self.read_error(offset, e))?;
+            slice.len = end - slice.position;
+        }
+        Ok(slice)
+    }
+
+    fn slice(&self, offset: i64, max_bytes: u64, limit: i64, min_one_batch: bool) -> io::Result<Option<Located>> {
         let mut wanted = offset;
         loop {
             let Some((segment, next)) = self.segment_of(wanted) else { return Ok(None) };
             let end = self.end_position(&segment, next, limit)?;
             if let Some(start) = self.start_position(&segment, wanted, end)? {
-                return self.cut(&segment, start, end, max_bytes, min_one_batch);
+                let Some(slice) = self.cut(&segment, start, end, max_bytes, min_one_batch)? else { return Ok(None) };
+                let place = (slice.position, slice.position + slice.len);
+                let doubtful = slice.base_offset != wanted;
+                let is_verified = segment.is_verified(self.disk(), &self.dir, place, doubtful)?;
+                let unverified = (!is_verified).then_some(Unverified { segment, next, doubtful });
+                return Ok(Some(Located { slice, offset: wanted, unverified }));
             }
             // Nothing at or past `wanted` in this segment (compaction leaves such gaps): go on in the next.
             match next.filter(|next| *next < limit && *next > wanted) {
-                Some(next) => wanted = next,
+                Some(following) => {
+                    segment.verify_end(self.disk(), &self.dir, next)?;
+                    wanted = following;
+                }
                 None => return Ok(None),
             }
         }

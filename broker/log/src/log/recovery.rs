@@ -429,7 +429,9 @@ impl Recovery<'_> {
         let mut reader = BatchReader::new(&*file, from, size);
         while let Some(found) = reader.next_valid()? {
             let follows = follows(found.header.base_offset, *expected, dense_from);
-            if !follows || found.header.last_offset() >= self.fence {
+            // Indexes have room for no more.
+            let fits = found.header.last_offset().saturating_sub(base) <= i64::from(i32::MAX);
+            if !follows || !fits || found.header.last_offset() >= self.fence {
                 break;
             }
             segment.with_indexes(disk, dir, |indexes| {
@@ -443,6 +445,7 @@ impl Recovery<'_> {
         }
         self.rewrite_aborted(segment, from_offset, &aborted)?;
         segment.set_size(end);
+        segment.trust_from(from);
         if end < size {
             file.set_len(end)?;
         }

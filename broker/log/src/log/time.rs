@@ -180,6 +180,7 @@ fn record_in(found: &Found, bytes: &[u8], timestamp: i64, not_before: i64) -> io
         return Ok(Some(TimestampOffset { timestamp: header.max_timestamp, offset, leader_epoch }));
     }
     let batch = Batch { header, bytes };
+    batch.check_crc().map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))?;
     let data = batch.decompress(LARGEST_DECOMPRESSED).map_err(io::Error::other)?;
     for record in batch.records_in(&data) {
         let record = record.map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e.to_string()))?;
