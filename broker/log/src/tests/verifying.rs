@@ -81,7 +81,7 @@ fn no_turned_bit_is_ever_served() {
             starts.push(at);
             at += BatchHeader::parse(&sound[at..]).unwrap().total_len();
         }
-        for at in 0..sound.len() {
+        for (at, byte) in sound.iter().enumerate() {
             let within = at - starts.iter().rev().find(|start| **start <= at).unwrap();
             // A leader epoch is the broker's own and covered by nothing. Of the records every third byte.
             if (12..16).contains(&within) || within > HEADER_BYTES && at % 3 > 0 {
@@ -94,7 +94,7 @@ fn no_turned_bit_is_ever_served() {
             }
             let disk = written();
             let file = disk.open(&path, false).unwrap();
-            file.write_all_at(&[sound[at] ^ 1 << fastrand::Rng::with_seed(at as u64).u8(0..8)], at as u64).unwrap();
+            file.write_all_at(&[byte ^ 1 << fastrand::Rng::with_seed(at as u64).u8(0..8)], at as u64).unwrap();
             let dir = open_dir(&disk);
             let log = open_log(&dir, config());
             let mut met = log.high_watermark() < RECORDS;
