@@ -1,8 +1,9 @@
-//! The crash simulator on compaction: no newest value lost, no deleted key back, whatever was half done.
+//! The crash simulator on compaction: no newest value lost, no deleted key back, whatever was half done, on a disk that fills up too.
 
 use super::{
     compaction::{SharedClock, compacted, contents, keyed},
     fixture::*,
+    full_disk::{fill, has_power},
     model::{ROOT, check_indexes},
 };
 use crate::{AppendError, DataDir, Log, LogConfig, Options};
@@ -39,6 +40,8 @@ struct Told {
     last: Option<Batch>,
     pending: Vec<Written>,
     end: i64,
+    /// Compactions that failed for want of room.
+    failed: u64,
     broken: Option<String>,
 }
 
@@ -66,14 +69,29 @@ fn batch(sequence: Option<i32>, records: &[Pair]) -> Vec<u8> {
     keyed(builder, &records)
 }
 
-/// `None`: the power went.
-fn workload(disk: &SimDisk, seed: u64, told: &mut Told) -> Option<()> {
+/// A start may fail on a full disk, but not once there is room.
+fn reopen(disk: &SimDisk, clock: &Arc<AtomicI64>) -> Option<(Arc<DataDir>, Arc<Log>)> {
+    open(disk, clock).or_else(|| {
+        disk.set_capacity(None);
+        open(disk, clock)
+    })
+}
+
+/// `None`: the power went, or a promise was broken. `fills_up`: so does the disk, again and again.
+fn workload(disk: &SimDisk, seed: u64, told: &mut Told, fills_up: bool) -> Option<()> {
     let mut rng = Rng::with_seed(seed);
     let clock = Arc::new(AtomicI64::new(NOW));
     let (mut dir, mut log) = open(disk, &clock)?;
     let (mut sequence, mut counter) = (0, 0);
     for _ in 0..70 {
         clock.fetch_add(rng.i64(0..60), Ordering::Relaxed);
+        if fills_up {
+            match rng.u8(0..20) {
+                0..4 => fill(disk, rng.u64(0..3000)),
+                4..6 => disk.set_capacity(None),
+                _ => {}
+            }
+        }
         match rng.u8(0..100) {
             0..60 => {
                 let records: Vec<_> = (0..rng.usize(1..4))
@@ -98,6 +116,7 @@ fn workload(disk: &SimDisk, seed: u64, told: &mut Told) -> Option<()> {
                         sequence += 1;
                         continue;
                     }
+                    Err(_) if fills_up && has_power(disk) => continue,
                     Err(_) => return None,
                 }
                 if number.is_some() {
@@ -107,26 +126,51 @@ fn workload(disk: &SimDisk, seed: u64, told: &mut Told) -> Option<()> {
             }
             60..75 => acknowledge(&dir, &log, told)?,
             75..92 => {
+                if fills_up {
+                    // With room for the checkpoint that it needs, but not for all of the rest.
+                    disk.set_capacity(None);
+                    drop(dir.write_checkpoints());
+                    fill(disk, rng.u64(40..600));
+                }
                 dir.compact();
-                if log.is_uncleanable() || log.fenced_at().is_some() {
+                if log.is_uncleanable() && fills_up && has_power(disk) {
+                    told.failed += 1;
+                    // Until it is tried again.
+                    clock.fetch_add(4_000_000, Ordering::Relaxed);
+                } else if log.is_uncleanable() {
+                    return None;
+                }
+                if fills_up {
+                    disk.set_capacity(None);
+                }
+                if log.fenced_at().is_some() {
+                    told.broken = has_power(disk).then(|| "a compaction has fenced the log".to_owned());
                     return None;
                 }
             }
             92..96 => {
-                if dir.close().is_err() {
+                match dir.close() {
+                    Ok(()) => told.acknowledge(log.high_watermark()),
+                    Err(_) if fills_up && has_power(disk) => {}
+                    Err(_) => return None,
+                }
+                drop((dir, log));
+                (dir, log) = reopen(disk, &clock)?;
+                if let Err(reason) = told.check(&log, disk) {
+                    told.broken = has_power(disk).then_some(reason);
                     return None;
                 }
-                told.acknowledge(log.high_watermark());
-                (dir, log) = open(disk, &clock)?;
+                told.pending.clear();
+                told.seen(&log)?;
             }
             n => {
                 drop((dir, log));
                 if n < 98 { disk.power_cycle(rng.u64(..)) } else { disk.kill() }.ok()?;
                 told.pending.clear();
-                (dir, log) = open(disk, &clock)?;
+                (dir, log) = reopen(disk, &clock)?;
                 if let Err(reason) = told.check(&log, disk) {
                     // What fails because the power went is no broken promise.
-                    told.broken = logmill_disk::Disk::read_dir(disk, Path::new("/")).is_ok().then_some(reason);
+                    told.broken = has_power(disk).then_some(reason);
                     return None;
                 }
                 // What is there now is served: it stays.
@@ -201,14 +245,19 @@ impl Told {
 }
 
 fn run(disk: &SimDisk, seed: u64, told: &mut Told) {
-    let _ = workload(disk, seed, told);
+    let _ = workload(disk, seed, told, false);
+}
+
+fn run_and_fill(disk: &SimDisk, seed: u64, told: &mut Told) {
+    let _ = workload(disk, seed, told, true);
 }
 
 fn verify(disk: &SimDisk, _: u64, told: &Told) -> Result<(), String> {
     if let Some(broken) = &told.broken {
         return Err(broken.clone());
     }
-    let clock = Arc::new(AtomicI64::new(NOW + 100_000));
+    disk.set_capacity(None);
+    let clock = Arc::new(AtomicI64::new(NOW + 1_000_000_000));
     let (dir, log) = open(disk, &clock).ok_or("does not open")?;
     told.check(&log, disk)?;
     // And once more after another compaction, with every tombstone's time over.
@@ -233,6 +282,20 @@ fn a_cut_anywhere_in_compaction_loses_no_value_and_brings_none_back() {
     for site in SITES {
         assert!(report.sites_seen.contains(&site), "{site} was never reached");
     }
+}
+
+#[test]
+fn nor_does_a_full_disk() {
+    let seeds = seeds(12);
+    let plan = CutEverywhere { seeds: 0..seeds, cuts_per_seed: 60, crashes_per_cut: 2, ..CutEverywhere::default() };
+    plan.run(run_and_fill, verify).unwrap_or_else(|failure| panic!("{failure}"));
+    let failed = |seed| {
+        let mut told = Told::default();
+        run_and_fill(&SimDisk::new(), seed, &mut told);
+        told.failed
+    };
+    let failed: u64 = (0..seeds).map(failed).sum();
+    assert!(failed > seeds / 2, "compaction hardly ever lacked room: {failed} times");
 }
 
 const SITES: [&str; 5] =

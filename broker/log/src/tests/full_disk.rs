@@ -39,7 +39,7 @@ pub(super) fn fill(disk: &SimDisk, free: u64) {
     disk.set_capacity(Some(used + free));
 }
 
-fn has_power(disk: &SimDisk) -> bool {
+pub(super) fn has_power(disk: &SimDisk) -> bool {
     disk.read_dir(Path::new("/")).is_ok()
 }
 
