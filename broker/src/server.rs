@@ -37,6 +37,8 @@ use crate::{
 const BEAT: Duration = Duration::from_secs(5);
 /// Between looks at what flush.ms wants synced.
 const FLUSH_LOOK: Duration = Duration::from_millis(500);
+/// Between looks at what was deleted file.delete.delay.ms ago.
+const DELETION_LOOK: Duration = Duration::from_secs(1);
 /// Between warnings of the same kind.
 const COMPLAINT_INTERVAL: Duration = Duration::from_secs(10);
 const STALL: Duration = Duration::from_secs(60);
@@ -241,8 +243,15 @@ fn open_found(broker: &Broker) {
 async fn housekeeping(broker: Arc<Broker>) {
     let mut next = broker.clock.monotonic() + Duration::from_secs(30);
     loop {
-        tokio::time::sleep_until(next).await;
+        tokio::time::sleep_until(next.min(broker.clock.monotonic() + DELETION_LOOK)).await;
         let partitions = broker.partitions.clone();
+        if broker.clock.monotonic() < next {
+            if partitions.data_dirs().iter().any(|dir| dir.has_deleted()) {
+                let remove = move || partitions.data_dirs().iter().for_each(|dir| dir.remove_deleted());
+                drop(tokio::task::spawn_blocking(remove).await);
+            }
+            continue;
+        }
         if let Ok(segments @ 1..) =
             tokio::task::spawn_blocking(move || partitions.data_dirs().iter().map(|dir| dir.housekeeping()).sum()).await
         {

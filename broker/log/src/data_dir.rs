@@ -3,7 +3,7 @@
 mod checkpoint;
 mod commit;
 mod compact;
-mod delete;
+pub(crate) mod delete;
 mod open;
 mod sync_threads;
 
@@ -27,7 +27,6 @@ pub struct DataDir {
     committer: Mutex<Option<JoinHandle<()>>>,
     /// One opening or deletion at a time.
     changing: Mutex<()>,
-    deleted: Mutex<Vec<delete::Deleted>>,
 }
 
 impl DataDir {

@@ -27,6 +27,8 @@ pub(crate) const CLEANED: &str = ".cleaned";
 pub(crate) const SWAP: &str = ".swap";
 pub(crate) const LOG_SWAP: &str = "log.swap";
 
+/// End of the name of a segment's file that was deleted and is still to go.
+const DELETED_FILE: &str = ".deleted";
 const DELETED: &str = "-delete";
 
 /// `<dir>/<20-digit offset>.<extension>`.
@@ -42,6 +44,11 @@ pub(crate) fn cleaned_file(dir: &Path, base_offset: i64, extension: &str) -> Pat
 /// `<dir>/<20-digit offset>.<extension>.swap`.
 pub(crate) fn swap_file(dir: &Path, base_offset: i64, extension: &str) -> PathBuf {
     dir.join(format!("{base_offset:020}.{extension}{SWAP}"))
+}
+
+/// `<dir>/<20-digit offset>.<extension>.deleted`.
+pub(crate) fn deleted_file(dir: &Path, base_offset: i64, extension: &str) -> PathBuf {
+    dir.join(format!("{base_offset:020}.{extension}{DELETED_FILE}"))
 }
 
 /// The offset and extension of a segment's or snapshot's file name.

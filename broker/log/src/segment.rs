@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use std::{
     io,
     ops::ControlFlow,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Weak,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -373,6 +373,20 @@ impl Segment {
         })?;
         self.parts.lock().file = FileSlot::Held(file);
         Ok(())
+    }
+
+    /// Gives the segment's files (and its producer snapshot) the names of deleted ones, which it returns; readers that hold the file go on. Nothing is synced.
+    pub(crate) fn rename_deleted(&self, disk: &dyn Disk, dir: &Path) -> io::Result<Vec<PathBuf>> {
+        let mut renamed = Vec::new();
+        for extension in names::SEGMENT_FILES.into_iter().chain([names::SNAPSHOT]) {
+            let to = names::deleted_file(dir, self.base_offset, extension);
+            match disk.rename(&names::segment_file(dir, self.base_offset, extension), &to) {
+                Ok(()) => renamed.push(to),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(renamed)
     }
 
     /// Removes the segment's files (and its producer snapshot); readers that hold the file go on. Nothing is synced.

@@ -5,6 +5,7 @@ use crate::{
     checkpoint_file::{Offsets, PartitionKey, print_offsets},
     cleaner::pace::Closing,
     commit_choice::Costs,
+    data_dir::delete::Deleted,
     names,
     space::Space,
     stats::Stats,
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     pub compaction: Mutex<(usize, Option<u64>)>,
     pub closing: Closing,
     pub space: Space,
+    pub deleted: Mutex<Vec<Deleted>>,
 }
 
 /// What the committer is to do.

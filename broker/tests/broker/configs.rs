@@ -21,7 +21,7 @@ const SET: i8 = 0;
 const DELETE: i8 = 1;
 const APPEND: i8 = 2;
 
-type Edit<'a> = (&'a str, i8, Option<&'a str>);
+pub type Edit<'a> = (&'a str, i8, Option<&'a str>);
 
 fn resource<'a>(resource_type: i8, resource_name: &'a str, edits: &[Edit<'a>]) -> AlterConfigsResource<'a> {
     let config = |(name, config_operation, value): &Edit<'a>| AlterableConfig {
@@ -47,7 +47,7 @@ async fn alter(
     response.responses.iter().map(answer).collect()
 }
 
-async fn alter_topic(client: &mut Client, topic: &str, edits: &[Edit<'_>]) -> ErrorCode {
+pub async fn alter_topic(client: &mut Client, topic: &str, edits: &[Edit<'_>]) -> ErrorCode {
     alter(client, vec![resource(TOPIC, topic, edits)], false).await[0].0
 }
 

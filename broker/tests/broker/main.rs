@@ -1,6 +1,7 @@
 //! The broker as clients see it: started on a free port, spoken to with the raw protocol.
 #![allow(clippy::unwrap_used, clippy::expect_used, unreachable_pub)]
 
+mod alterations;
 mod client;
 mod configs;
 mod group_deletion;

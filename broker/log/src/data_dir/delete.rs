@@ -1,11 +1,11 @@
-//! Deleting logs: the name goes at once and durably, the files later.
+//! Deleting logs: the name goes at once and durably, the files later. What is left when the broker ends goes at the next start.
 
 use super::DataDir;
 use crate::{OpenError, checkpoint_file::PartitionKey, names};
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
-/// A renamed directory, to be removed at `due_ms`.
-pub(super) struct Deleted {
+/// A renamed directory or file of a segment, to be removed at `due_ms`.
+pub(crate) struct Deleted {
     pub path: PathBuf,
     pub due_ms: i64,
 }
@@ -45,7 +45,7 @@ impl DataDir {
             }
             let to = self.unused_name(topic, *partition, now);
             disk.rename(&from, &to).map_err(OpenError::io(&from))?;
-            self.deleted.lock().push(Deleted { path: to, due_ms: now.saturating_add(delay) });
+            self.shared.deleted.lock().push(Deleted { path: to, due_ms: now.saturating_add(delay) });
         }
         disk.sync_dir(root, "delete partition").map_err(OpenError::io(root))
     }
@@ -61,20 +61,30 @@ impl DataDir {
         }
     }
 
-    /// Removes the directories whose time has come. What fails is tried again next time.
-    pub(super) fn remove_deleted(&self) {
+    /// Removes what was deleted longer than its file.delete.delay.ms ago. What fails is tried again next time. To be called every few seconds; looks at the disk
+    /// only when there is something to remove.
+    pub fn remove_deleted(&self) {
         let now = self.shared.options.clock.now_ms();
-        let due: Vec<Deleted> = {
-            let mut deleted = self.deleted.lock();
-            let (due, later) = std::mem::take(&mut *deleted).into_iter().partition(|one| one.due_ms <= now);
-            *deleted = later;
-            due
-        };
+        let due: Vec<Deleted> = self.shared.deleted.lock().extract_if(.., |one| one.due_ms <= now).collect();
+        let disk = &*self.shared.options.disk;
         for one in due {
-            if let Err(error) = self.shared.options.disk.remove_dir_all(&one.path) {
-                tracing::warn!(path = %one.path.display(), %error, "cannot remove a deleted log");
-                self.deleted.lock().push(one);
+            let removed =
+                if disk.is_dir(&one.path) { disk.remove_dir_all(&one.path) } else { disk.remove_file(&one.path) };
+            match removed {
+                // Gone with its directory.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    tracing::warn!(path = %one.path.display(), %error, "cannot remove what was deleted");
+                    self.shared.deleted.lock().push(one);
+                }
+                Ok(()) => {}
             }
         }
+    }
+
+    /// Whether [`DataDir::remove_deleted`] has something to remove.
+    pub fn has_deleted(&self) -> bool {
+        let now = self.shared.options.clock.now_ms();
+        self.shared.deleted.lock().iter().any(|one| one.due_ms <= now)
     }
 }

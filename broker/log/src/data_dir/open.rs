@@ -48,6 +48,7 @@ impl DataDir {
             compaction: Mutex::new((options.compaction_memory, options.compaction_bytes_per_second)),
             closing: Closing::default(),
             space: Space::new(options.free_space_reserve),
+            deleted: Mutex::default(),
             options,
         });
         *shared.stored.lock() = Stored {
@@ -75,6 +76,7 @@ impl DataDir {
             }
         }
         found.sort_by(|a, b| (&a.topic, a.partition).cmp(&(&b.topic, b.partition)));
+        *shared.deleted.lock() = deleted;
         let data_dir = Arc::new(DataDir {
             shared,
             found,
@@ -82,7 +84,6 @@ impl DataDir {
             lock: Mutex::new(Some(lock)),
             committer: Mutex::new(None),
             changing: Mutex::new(()),
-            deleted: Mutex::new(deleted),
         });
         data_dir.start_committer()?;
         Ok(data_dir)

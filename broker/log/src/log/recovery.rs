@@ -231,7 +231,7 @@ impl Recovery<'_> {
                     }
                     indexes.push((base, path));
                 }
-                // `.deleted` as Apache Kafka leaves them.
+                // `.deleted`, ours and as Apache Kafka leaves them.
                 Some(_) => self.disk.remove_file(&path)?,
                 None => {
                     if path.extension().is_some_and(|extension| extension == "tmp") {

@@ -1,7 +1,7 @@
 //! Retention and DeleteRecords: the log start moves first, durably, then whole segments below it go.
 
 use super::{Log, Phase};
-use crate::{LogConfig, MaintenanceError, segment::Segment};
+use crate::{LogConfig, MaintenanceError, data_dir::delete::Deleted, segment::Segment};
 use std::{
     io,
     sync::{Arc, atomic::Ordering},
@@ -91,7 +91,7 @@ impl Log {
         self.touched.store(true, Ordering::Release);
     }
 
-    /// Removes whole segments below the log start, whose checkpoint must be durable.
+    /// Takes away whole segments below the log start, whose checkpoint must be durable; their files go after file.delete.delay.ms.
     pub(crate) fn remove_below_start(&self) -> io::Result<usize> {
         let log_start = self.log_start_offset();
         let gone: Vec<Arc<Segment>> = {
@@ -99,9 +99,12 @@ impl Log {
             let kept_from = segments.partition_point(|segment| segment.base_offset <= log_start).saturating_sub(1);
             segments.drain(..kept_from).collect()
         };
+        let delay = i64::try_from(self.config().file_delete_delay.as_millis()).unwrap_or(i64::MAX);
+        let due_ms = self.shared.options.clock.now_ms().saturating_add(delay);
         let mut state = self.state.lock();
         for segment in &gone {
-            segment.remove_files(self.disk(), &self.dir)?;
+            let renamed = segment.rename_deleted(self.disk(), &self.dir)?;
+            self.shared.deleted.lock().extend(renamed.into_iter().map(|path| Deleted { path, due_ms }));
             state.unsynced_indexes.retain(|base| *base != segment.base_offset);
             state.unsynced_snapshots.retain(|offset| *offset != segment.base_offset);
             state.snapshots.retain(|offset| *offset != segment.base_offset);

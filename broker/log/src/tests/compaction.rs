@@ -296,6 +296,40 @@ fn lags_and_ratio_hold_it_back_or_hurry_it() {
 }
 
 #[test]
+fn altered_settings_count_from_the_next_run_on() {
+    let case = Case::new(LogConfig { min_cleanable_dirty_ratio: 0.9, min_compaction_lag_ms: 50, ..compacted() });
+    let alter = |change: fn(&mut LogConfig)| {
+        let mut config = (*case.log.config()).clone();
+        change(&mut config);
+        case.log.set_config(Arc::new(config));
+    };
+    case.rounds(20, 5);
+    assert_eq!(case.dir.compact(), 0, "too new");
+    alter(|config| config.min_compaction_lag_ms = 0);
+    assert_eq!(case.dir.compact(), 1);
+    case.rounds(4, 5);
+    assert_eq!(case.dir.compact(), 0, "not dirty enough");
+    alter(|config| config.min_cleanable_dirty_ratio = 0.0);
+    assert_eq!(case.dir.compact(), 1);
+    // A tombstone's time is set when it is first compacted.
+    let retentions: [(_, fn(&mut LogConfig)); 2] =
+        [("k2", |config| config.delete_retention_ms = 1_000_000), ("k3", |config| config.delete_retention_ms = 0)];
+    for (key, retention) in retentions {
+        alter(retention);
+        case.append(&[(key, None)]);
+        case.rounds(10, 1);
+        case.dir.compact();
+    }
+    case.rounds(10, 1);
+    case.dir.compact();
+    let values = case.values();
+    assert!(values.contains_key("k2") && !values.contains_key("k3"), "{values:?}");
+    alter(|config| config.compact = false);
+    case.rounds(20, 5);
+    assert_eq!(case.dir.compact(), 0, "not compacted at all");
+}
+
+#[test]
 fn gaps_are_no_damage_even_when_the_policy_was_changed() {
     let mut case = Case::new(compacted());
     case.rounds(20, 5);

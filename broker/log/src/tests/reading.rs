@@ -1,10 +1,17 @@
 //! Reads: whole batches, limits, segments, times, retention.
 
-use super::fixture::*;
-use crate::{DataDir, LogConfig, MaintenanceError, ReadError, ReadLimit, TimestampOffset};
-use logmill_disk::{RealDisk, sim::SimDisk};
+use super::{compaction::SharedClock, fixture::*};
+use crate::{DataDir, LogConfig, MaintenanceError, Options, ReadError, ReadLimit, TimestampOffset};
+use logmill_disk::{Disk, RealDisk, sim::SimDisk};
 use logmill_protocol::{compression::Compression, records::BatchBuilder};
-use std::sync::Arc;
+use std::{
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 /// 200 batches of 1 to 4 records over many segments; the values are their offsets.
 fn filled(dir: &DataDir, config: LogConfig) -> Arc<crate::Log> {
@@ -105,6 +112,41 @@ fn retention_deletes_by_size_and_by_age() {
     append(&log, &["500"]).unwrap();
     dir.commit();
     assert_eq!(all(&log), ["500"]);
+}
+
+#[test]
+fn deleted_segments_go_after_their_delay_or_with_the_next_start() {
+    let deleted = |disk: &SimDisk| {
+        let paths = disk.read_dir(Path::new("/data/t-0")).unwrap();
+        paths.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "deleted")).count()
+    };
+    let (disk, clock) = (SimDisk::new(), Arc::new(AtomicI64::new(NOW)));
+    let options = Options { clock: Arc::new(SharedClock(clock.clone())), ..options(Arc::new(disk.clone())) };
+    let dir = DataDir::open(Path::new("/data"), options).unwrap();
+    let log = filled(&dir, LogConfig { file_delete_delay: Duration::from_millis(100), ..small() });
+    log.delete_records_before(100).unwrap();
+    let first = deleted(&disk);
+    assert!(first >= 3, "{first}: log and indexes of each segment");
+    clock.fetch_add(99, Ordering::Relaxed);
+    assert!(!dir.has_deleted());
+    dir.remove_deleted();
+    assert_eq!(deleted(&disk), first);
+    // An altered delay is that of what is deleted from now on.
+    log.set_config(Arc::new(LogConfig { file_delete_delay: Duration::from_millis(1), ..small() }));
+    log.delete_records_before(200).unwrap();
+    clock.fetch_add(1, Ordering::Relaxed);
+    assert!(deleted(&disk) > first && dir.has_deleted());
+    dir.remove_deleted();
+    assert_eq!((deleted(&disk), dir.has_deleted()), (0, false));
+
+    log.delete_records_before(300).unwrap();
+    assert!(deleted(&disk) > 0);
+    drop((log, dir));
+    disk.power_cycle(1).unwrap();
+    let dir = open_dir(&disk);
+    let log = open_log(&dir, small());
+    assert_eq!((deleted(&disk), log.log_start_offset(), all(&log).len()), (0, 300, 200));
+    dir.delete_log("t", 0).unwrap();
 }
 
 #[test]
