@@ -77,7 +77,8 @@ pub(super) fn offsets(bytes: &[u8], visit: &mut Visit<'_>) -> io::Result<()> {
 
 pub(super) fn topic(bytes: &[u8], visit: &mut Visit<'_>) -> io::Result<()> {
     match names::parse_partition_metadata(bytes) {
-        Some(_) if bytes.split(|byte| *byte == b'\n').count() != 3 || !bytes.ends_with(b"\n") => {
+        // Apache Kafka writes no newline at the end.
+        Some(_) if bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|byte| *byte == b'\n').count() != 2 => {
             visit(Entry::of_file("more than a version and a topic id"))
         }
         Some(id) => visit(Entry::new("topic_id", vec![("topic_id", Field::Text(names::print_topic_id(&id)))])),

@@ -113,6 +113,11 @@ fn damage_of_what_lies_beside_segments_is_found() {
         fs::write(&path, sound).unwrap();
         assert_eq!(problems(&path), Vec::<String>::new());
     }
+    // As Apache Kafka writes it.
+    let path = dir.join("partition.metadata");
+    let text = fs::read(&path).unwrap();
+    fs::write(&path, text.trim_ascii_end()).unwrap();
+    assert_eq!(problems(&path), Vec::<String>::new());
     assert!(dump(Path::new("/etc/hostname"), false, &mut |_| Ok(())).is_err());
 }
 
