@@ -56,7 +56,9 @@ pub(super) async fn run(room: &Room) -> Result<String> {
     let port = ports::free()?;
     let (kafka_dir, kafka_brokers) = (room.dir.join("kafka"), format!("127.0.0.1:{port}"));
     let start_kafka = || {
-        let settings = ["log.cleaner.backoff.ms=200", "log.initial.task.delay.ms=100"];
+        // The session: else a busy machine has the only broker fenced.
+        let settings =
+            ["log.cleaner.backoff.ms=200", "log.initial.task.delay.ms=100", "broker.session.timeout.ms=120000"];
         Kafka::start_nodes(&kafka_dir, port, 1, &settings)
     };
     let mut pipeline = Pipeline::new(&room.dir)?;
