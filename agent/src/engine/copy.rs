@@ -8,7 +8,7 @@
 
 use std::{collections::VecDeque, io, path::Path, path::PathBuf, rc::Rc, time::Duration};
 
-use super::{Engine, admit::Found, look::is_written_over};
+use super::{Engine, admit::Found, archive::possible_origins, look::is_written_over};
 use crate::{
     checkpoint::{Entry, Extent, Mark},
     clock::Now,
@@ -255,15 +255,23 @@ impl<P: Producer> Engine<P> {
         self.wake(slot);
     }
 
-    /// Finds the copies of a file beside it; those that no glob matches are read only as such.
+    /// Finds the copies of a file beside it, also compressed ones; those that no glob matches are read only as such.
     fn admit_copies(&mut self, slot: usize, path: &Path) {
         let Some(tracked) = self.slots.get(slot) else { return };
         let (birth, of_original) = (tracked.birth, tracked.input);
         // What cannot be listed is complained of by the next scan.
         let entries = path.parent().and_then(|dir| std::fs::read_dir(dir).ok()).into_iter().flatten().flatten();
-        for copy in entries.map(|entry| entry.path()).filter(|copy| is_copy(copy, path) && !Format::is_of(copy)) {
+        let may_be = |copy: &PathBuf| {
+            if Format::is_of(copy) {
+                possible_origins(copy).iter().any(|origin| origin == path)
+            } else {
+                is_copy(copy, path)
+            }
+        };
+        for copy in entries.map(|entry| entry.path()).filter(may_be) {
             let Ok(stat) = Stat::of_path(&copy) else { continue };
-            if stat.is_file() && stat.birth >= birth && self.slots.by_inode(stat.ino, stat.birth).is_none() {
+            let known = self.slots.by_inode(stat.ino, stat.birth).is_some() || self.is_foreign(&stat);
+            if stat.is_file() && stat.birth >= birth && !known {
                 let matching = self.input_of(&copy);
                 let (input, only_as_continuation) = (matching.unwrap_or(of_original), matching.is_none());
                 self.admit(Found { path: copy.clone(), origin: copy, input, stat, only_as_continuation });

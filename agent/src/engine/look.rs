@@ -37,7 +37,13 @@ impl<P: Producer> Engine<P> {
         tracked.queued = Queued::No;
         if tracked.content_gone {
             if tracked.in_flight.is_empty() {
-                self.forget(slot);
+                let (id, path) = (tracked.id, tracked.path.clone());
+                // After a kill, too, a compressed copy may go on from it.
+                if self.scan_soon || self.awaits_unpacking(&path, id) {
+                    self.timers.set(now.mono + QUIET, slot, id);
+                } else {
+                    self.forget(slot);
+                }
             }
             return;
         }

@@ -1,35 +1,18 @@
 //! What the checkpoint knows at the start: its files are taken over, and those that are nowhere are forgotten.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use super::Engine;
-use crate::{
-    checkpoint::{Entry, FileState},
-    clock::Now,
-    identity::Stat,
-    ledger::Reason,
-    produce::Producer,
-    tracked::Tracked,
-};
+use crate::{checkpoint::FileState, clock::Now, identity::Stat, ledger::Reason, produce::Producer, tracked::Tracked};
 
 impl<P: Producer> Engine<P> {
     /// Takes over the files of the checkpoint, under no name yet.
     pub(super) fn restore(&mut self) {
-        let mut latest: BTreeMap<(u64, i64), FileState> = BTreeMap::new();
-        let files: Vec<FileState> = self.log.state().files.values().cloned().collect();
-        for state in files {
-            let key = (state.entry.ino, state.entry.birth);
-            if let Some(other) = latest.remove(&key) {
-                let (older, newer) =
-                    if other.entry.truncations < state.entry.truncations { (other, state) } else { (state, other) };
-                self.lost_unacknowledged(&older);
-                latest.insert(key, newer);
-            } else {
-                latest.insert(key, state);
-            }
-        }
+        let mut files: Vec<FileState> = self.log.state().files.values().cloned().collect();
+        // The latest generation of an inode comes last: the others' content is gone, but may be in copies.
+        files.sort_by_key(|state| (state.entry.ino, state.entry.birth, state.entry.truncations));
         let mut copies = Vec::new();
-        for state in latest.into_values() {
+        for state in files {
             let entry = &state.entry;
             let by_name = self.inputs.iter().position(|i| i.config.name == entry.input);
             // Of an input that is no longer configured: kept in the checkpoint, in case it comes back.
@@ -65,10 +48,14 @@ impl<P: Producer> Engine<P> {
     fn queue_copy(&mut self, slot: usize, id: u64) {
         let Some((path, generation)) = self.slots.get(slot).map(|t| (t.path.clone(), t.generation)) else { return };
         let is_original = |(other, t): &(usize, &Tracked)| *other != slot && t.generation == generation;
-        let original = self.slots.iter().find(is_original).map(|(_, t)| t.after);
-        if let Some(after) = original {
-            // Truncated, which nobody has seen yet, or only before the kill.
-            return self.read_after(slot, after);
+        let original = self.slots.iter().find(is_original).map(|(original, t)| (original, t.id, t.after));
+        if let Some((original, of, after)) = original {
+            self.read_after(slot, after);
+            // Otherwise its truncation is still to be seen.
+            if self.is_replaced(original) {
+                self.follow_instead((original, of), Some((slot, id)));
+            }
+            return;
         }
         let Some((next, _)) = self.succession.found_after(&path, id) else { return };
         let before = self.slots.get(next).and_then(|t| t.after);
@@ -76,11 +63,9 @@ impl<P: Producer> Engine<P> {
         self.read_after(next, Some((slot, id)));
     }
 
-    /// What was in flight of a generation that was truncated away cannot be read again.
-    fn lost_unacknowledged(&mut self, state: &FileState) {
-        let lost = state.extents.last().map_or(0, |e| e.end.saturating_sub(state.position));
-        self.lost(Reason::Truncated, lost);
-        self.pending.push(Entry::Gone(state.entry.id));
+    /// Whether a later generation of the same inode is known.
+    fn is_replaced(&self, slot: usize) -> bool {
+        self.slots.get(slot).and_then(|t| self.slots.by_inode(t.ino, t.birth)).is_some_and(|latest| latest != slot)
     }
 
     /// Files that no scan found, although their directory is there.
@@ -119,16 +104,19 @@ impl<P: Producer> Engine<P> {
         }
         for (slot, id) in std::mem::take(&mut self.awaited) {
             let Some(tracked) = self.slots.get(slot).filter(|t| t.id == id && t.name.is_none()) else { continue };
-            let (path, done) = (tracked.path.clone(), tracked.done);
+            let (path, done, before) = (tracked.path.clone(), tracked.done, tracked.after);
             if !done && (self.awaits_unpacking(&path, id) || self.awaits_copy(&path)) {
                 self.awaited.push((slot, id));
                 continue;
             }
             let saved = if done || self.copy_of(slot).is_some() { u64::MAX } else { 0 };
-            let unread_bytes = self.lost_rest(slot, Reason::Deleted, saved);
+            let reason = if self.is_replaced(slot) { Reason::Truncated } else { Reason::Deleted };
+            let unread_bytes = self.lost_rest(slot, reason, saved);
             if unread_bytes > 0 {
                 tracing::warn!(path = %path.display(), unread_bytes, "file is gone before all of it was acknowledged");
             }
+            // What it waited for is still read before what waited for it.
+            self.follow_instead((slot, id), before);
             self.forget(slot);
         }
     }

@@ -383,3 +383,38 @@ fn killed_when_the_copy_of_a_file_that_is_gone_was_found_and_not_looked_at() {
     rig.settle();
     assert_eq!([names("a", 0..500), names("b", 0..10)].concat(), rig.distinct());
 }
+
+#[test]
+fn killed_when_the_truncation_was_seen_and_the_compressed_copy_was_not() {
+    for glob in ["", "*"] {
+        for (acknowledge, seen, more) in (0..32).map(|n| (n % 2 == 0, n / 2 % 4, n / 8)) {
+            let case = format!("glob: {glob}, acknowledged: {acknowledge}, after {seen} and {more} steps");
+            let mut rig = Rig::with(|c| c.inputs[0].include[0].push_str(glob));
+            rig.acknowledge = acknowledge;
+            rig.append("app.log", numbered("a", 0..500));
+            rig.steps(8);
+            rig.kill();
+            copy_and_truncate(&rig);
+            rig.append("app.log", numbered("c", 0..10));
+            rig.start();
+            // No event of the compressed file is seen before the kill.
+            rig.engine.as_mut().unwrap().watcher = Watcher::new().unwrap();
+            compress(&rig, "app.log.1");
+            rig.steps(seen);
+            rig.kill();
+            rig.steps(more);
+            rig.kill();
+            rig.acknowledge = true;
+            settle(&mut rig);
+            let mut expected = [names("a", 0..500), names("c", 0..10)].concat();
+            let distinct = rig.distinct();
+            let mut sorted = distinct.clone();
+            expected.sort();
+            sorted.sort();
+            assert_eq!(expected, sorted, "{case}");
+            let (read, ledger) = rig.ledger();
+            assert_eq!(read, ledger.finished(), "{case}");
+            nothing_again(&mut rig, &distinct, &case);
+        }
+    }
+}

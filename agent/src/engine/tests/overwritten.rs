@@ -277,3 +277,29 @@ fn what_waits_for_files_truncated_one_after_the_other_still_waits() {
     rig.steps(10);
     assert_eq!([line_names("mid", 0..50), line_names("new", 0..50)].concat(), go_on(&mut rig));
 }
+
+#[test]
+fn what_is_truncated_while_it_waits_still_waits_after_a_kill() {
+    for steps in [1, 2, 3, 50] {
+        let mut rig = Rig::new();
+        rig.acknowledge = false;
+        rig.topic.0.borrow_mut().room = 10;
+        // More than a block.
+        rig.append("app.log", lines("first", 0..20_000));
+        rig.steps(50);
+        rig.rename("app.log", "app.log.1");
+        rig.next_birth();
+        rig.append("app.log", lines("old", 0..100));
+        rig.steps(50);
+        write_over(&rig, 10);
+        rig.steps(steps);
+        rig.kill();
+        rig.acknowledge = true;
+        rig.topic.0.borrow_mut().room = usize::MAX;
+        rig.settle();
+        let expected = [line_names("first", 0..20_000), line_names("new", 0..10)].concat();
+        assert!(expected == rig.distinct(), "killed after {steps} steps");
+        let (read, ledger) = rig.ledger();
+        assert_eq!(read, ledger.finished());
+    }
+}
