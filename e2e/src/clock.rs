@@ -24,6 +24,15 @@ pub fn epoch_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// A moment that nothing before has.
+pub async fn next_epoch_ms() -> i64 {
+    let before = epoch_ms();
+    while epoch_ms() <= before + 1 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    epoch_ms()
+}
+
 /// Asks `probe` every `every` until it gives a value; fails after `deadline`, telling what was waited for and the last error.
 pub async fn until<T, F, Fut>(what: &str, deadline: Duration, every: Duration, mut probe: F) -> Result<T>
 where

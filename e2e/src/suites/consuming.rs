@@ -55,7 +55,7 @@ async fn on(room: &Room, name: &str, brokers: Option<&str>) -> Result<String> {
     }
     create_topic(&address, TOPIC, PARTITIONS, &[]).await?;
     produce(&address, TOPIC, 0..200).await?;
-    let moment = later_than(clock::epoch_ms()).await;
+    let moment = clock::next_epoch_ms().await;
     produce(&address, TOPIC, 200..300).await?;
     let moment = jiff::Timestamp::from_millisecond(moment)?;
     let pattern = sink(first, "pattern", "topics: [\"^app\\\\..*\"]");
@@ -143,14 +143,6 @@ async fn produce(brokers: &str, topic: &str, numbers: std::ops::Range<u64>) -> R
     .await
     .map_err(|(e, _)| e)?;
     Ok(())
-}
-
-/// A moment that no record before has.
-async fn later_than(millis: i64) -> i64 {
-    while clock::epoch_ms() <= millis + 1 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    clock::epoch_ms()
 }
 
 /// Waits until a sink's ledger has so many records with this end, over the processes it runs in.

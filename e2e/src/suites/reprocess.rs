@@ -43,7 +43,7 @@ pub(super) async fn run(room: &Room) -> Result<String> {
     }
     let before = clock::epoch_ms();
     produce(&pipeline, 0..OLD).await?;
-    let between = later_than(clock::epoch_ms()).await;
+    let between = clock::next_epoch_ms().await;
     produce(&pipeline, OLD..OLD + NEW).await?;
     counted(&pipeline, &[("one", OLD + NEW), ("two", OLD + NEW)]).await?;
 
@@ -82,14 +82,6 @@ async fn produce(pipeline: &Pipeline, numbers: std::ops::Range<u64>) -> Result<(
         producer.send(record, Duration::from_secs(10)).await.map_err(|(e, _)| e)?;
     }
     Ok(())
-}
-
-/// A moment that no record before has.
-async fn later_than(millis: i64) -> i64 {
-    while clock::epoch_ms() <= millis + 1 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
-    clock::epoch_ms()
 }
 
 /// Waits until indices hold the documents of so many records.
