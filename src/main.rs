@@ -15,7 +15,7 @@ use logmill_daemon::exit;
 
 #[allow(clippy::print_stderr)]
 fn main() -> ExitCode {
-    logmill_allocator::give_back_soon();
+    logmill_allocator::keep(logmill_allocator::Keep::Briefly);
     let cli = match cli::Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {

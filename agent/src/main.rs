@@ -6,7 +6,7 @@ use logmill_config::agent::AgentConfig;
 use logmill_daemon::{Daemon, Extras, daemon_main_with};
 
 fn main() -> ExitCode {
-    logmill_allocator::give_back_soon();
+    logmill_allocator::keep(logmill_allocator::Keep::Briefly);
     let daemon = Daemon {
         name: "logmill-agent",
         about: "Tails files into Kafka topics without losing or doubling a line",

@@ -11,8 +11,22 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// `mi_option_purge_delay` of mimalloc 3, milliseconds; arenas wait ten times as long.
 const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
 
-/// Has freed memory given back within about a second. To be called first in `main`.
-pub fn give_back_soon() {
+/// How long freed memory is kept for what comes next.
+#[derive(Clone, Copy, Debug)]
+pub enum Keep {
+    /// About a second: for what is large and comes seldom.
+    Briefly,
+    /// About ten seconds: buffers that come and go many times a second would be made of new pages each time, which costs
+    /// the sinks a seventh of their CPU.
+    Longer,
+}
+
+/// To be called first in `main`.
+pub fn keep(keep: Keep) {
+    let delay = match keep {
+        Keep::Briefly => 100,
+        Keep::Longer => 1000,
+    };
     // SAFETY: changes one integer of the allocator; no other thread is running yet.
-    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, 100) };
+    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, delay) };
 }

@@ -100,7 +100,7 @@ async fn run(cli: &Cli) -> Result<()> {
         sinks::null_endpoint(&mut report, cli.kilolines * 500, cli.rounds).await?;
     }
     if wants("elasticsearch") {
-        sinks::real_node(&mut report, cli.kilolines * 500, cli.rounds).await?;
+        sinks::real_node(&mut report, cli.kilolines * 1000, cli.rounds).await?;
     }
     if wants("index") {
         index::run(&mut report, cli.kilolines * 150).await?;

@@ -6,7 +6,7 @@ use logmill_config::index::IndexConfig;
 use logmill_daemon::{Daemon, daemon_main};
 
 fn main() -> ExitCode {
-    logmill_allocator::give_back_soon();
+    logmill_allocator::keep(logmill_allocator::Keep::Briefly);
     let daemon = Daemon {
         name: "logmill-index",
         about: "The embedded index: a subset of Elasticsearch's REST API on Tantivy",

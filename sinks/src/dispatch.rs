@@ -275,6 +275,8 @@ impl<C: Connector> Dispatcher<C> {
         let Answered { delivery, sent, took, full, .. } = answered;
         let labels = [self.shared.sink.as_str()];
         self.shared.metrics.bulk_seconds.with_label_values(&labels).observe(took.as_secs_f64());
+        let (records, limit) = (answered.batch.items.len(), self.concurrency.limit());
+        tracing::debug!(sink = %self.shared.sink, records, ?took, limit, "answered");
         let is_retry = |outcome: &Outcome| matches!(outcome, Outcome::Retry { .. });
         let answer = match &delivery.outcomes {
             Outcomes::All(outcome) if is_retry(outcome) => Answer::PushedBack,

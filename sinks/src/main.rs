@@ -9,7 +9,7 @@ use logmill_config::sinks::SinksConfig;
 use logmill_daemon::{Daemon, Extras, daemon_main_with};
 
 fn main() -> ExitCode {
-    logmill_allocator::give_back_soon();
+    logmill_allocator::keep(logmill_allocator::Keep::Longer);
     if std::env::args_os().nth(1).is_some_and(|first| first == "reprocess") {
         return command::main();
     }
