@@ -31,6 +31,8 @@ pub enum Fault {
     /// The nth sync at this site (from 0) fails with EIO, and what it should have written is lost but still seen until the
     /// power goes, as on ext4: later syncs succeed without it.
     FailOnce { site: SyncSite, nth: u64 },
+    /// The nth sync at this site (from 0) panics, having done nothing.
+    PanicOnce { site: SyncSite, nth: u64 },
 }
 
 /// What kind of operation changed the disk.

@@ -175,6 +175,10 @@ impl State {
             match *fault {
                 Fault::Skip(skipped) if skipped == site => return SyncOutcome::Skip,
                 Fault::FailOnce { site: failing, nth } if failing == site && nth == this => return SyncOutcome::Fail,
+                #[allow(clippy::panic)]
+                Fault::PanicOnce { site: panicking, nth } if panicking == site && nth == this => {
+                    panic!("planted at {site}")
+                }
                 _ => {}
             }
         }

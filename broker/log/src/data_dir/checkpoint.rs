@@ -52,7 +52,7 @@ impl Shared {
         let sync = |site| {
             file_system.syncfs(site).inspect_err(|error| {
                 // Index entries and producer state may be lost too, though they are still seen.
-                self.syncfs_failed(error, prepared.iter().map(|one| &one.log));
+                self.commit_failed(error, prepared.iter().map(|one| &one.log));
                 self.record_fences();
             })
         };

@@ -3,7 +3,8 @@
 use super::{DataDir, sync_threads::SyncThreads};
 use crate::{commit_choice::Method, log::Ticket, shared::Shared};
 use std::{
-    io,
+    io, iter,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -35,8 +36,15 @@ impl Shared {
                     return;
                 }
             }
-            self.commit(&mut threads);
-            self.checkpoint_if_due();
+            let commit = || {
+                self.commit(&mut threads);
+                self.checkpoint_if_due();
+            };
+            if catch_unwind(AssertUnwindSafe(commit)).is_err() {
+                // What it had taken to be synced is known to nobody any more.
+                self.commit_failed(&io::Error::other("the committer panicked"), iter::empty());
+                self.record_fences();
+            }
         }
     }
 
@@ -78,7 +86,7 @@ impl Shared {
                     false
                 }
                 Err(error) => {
-                    self.syncfs_failed(&error, tickets.iter().map(|ticket| &ticket.log));
+                    self.commit_failed(&error, tickets.iter().map(|ticket| &ticket.log));
                     true
                 }
             },
@@ -122,9 +130,9 @@ impl Shared {
     }
 
     /// The error is reported once, whoever's data were lost: every log that has anything unsynced is fenced.
-    pub(crate) fn syncfs_failed<'a>(&self, error: &io::Error, committing: impl Iterator<Item = &'a Arc<crate::Log>>) {
+    pub(crate) fn commit_failed<'a>(&self, error: &io::Error, committing: impl Iterator<Item = &'a Arc<crate::Log>>) {
         self.stats.failed_syncs.fetch_add(1, Ordering::Relaxed);
-        tracing::error!(%error, root = %self.root.display(), "sync of the file system failed");
+        tracing::error!(%error, root = %self.root.display(), "commit failed");
         for log in committing {
             log.fence();
         }
@@ -156,23 +164,26 @@ impl Round {
     /// Each log is told as soon as its own is durable.
     pub(super) fn work(&self) {
         while let Some(ticket) = self.tickets.get(self.next.fetch_add(1, Ordering::Relaxed)) {
-            let synced = match &self.root_error {
-                Some(e) if ticket.partition => Err(io::Error::new(e.kind(), e.to_string())),
-                _ => self.shared.sync_ticket(ticket),
-            };
-            let fenced = match synced {
-                Ok(()) => {
-                    ticket.log.committed(ticket);
-                    false
-                }
+            // The committer waits for this thread's word, whatever becomes of the sync.
+            let synced = catch_unwind(AssertUnwindSafe(|| self.sync(ticket)));
+            let fenced = match synced.unwrap_or_else(|_| Err(io::Error::other("panicked"))) {
+                Ok(()) => false,
                 Err(error) => {
                     self.shared.stats.failed_syncs.fetch_add(1, Ordering::Relaxed);
                     tracing::error!(log = ticket.log.name(), %error, "sync failed");
                     ticket.log.fence()
                 }
             };
-            // The committer waits for it.
             let _ = self.told.send(fenced);
         }
+    }
+
+    fn sync(&self, ticket: &Ticket) -> io::Result<()> {
+        match &self.root_error {
+            Some(e) if ticket.partition => return Err(io::Error::new(e.kind(), e.to_string())),
+            _ => self.shared.sync_ticket(ticket)?,
+        }
+        ticket.log.committed(ticket);
+        Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! Many logs synced by the committer and the threads that help it at once.
 
 use super::fixture::*;
-use crate::{Committer, DataDir, Log, LogListener, Options};
+use crate::{Committer, DataDir, GroupCommit, Log, LogListener, Options};
 use logmill_disk::sim::{Fault, SimDisk};
 use std::{
     path::Path,
@@ -29,13 +29,41 @@ impl LogListener for Settled {
 
 #[test]
 fn each_log_is_told_of_its_own_sync() {
-    (0..LOGS.unsigned_abs().into()).for_each(fail_one);
+    for nth in 0..LOGS.unsigned_abs().into() {
+        fail_one(Fault::FailOnce { site: "commit file", nth });
+    }
 }
 
-/// Of the syncs that the first append to each log takes.
-fn fail_one(nth: u64) {
+#[test]
+fn a_sync_that_panics_has_failed() {
+    for nth in 0..LOGS.unsigned_abs().into() {
+        fail_one(Fault::PanicOnce { site: "commit file", nth });
+    }
+}
+
+#[test]
+fn after_a_panic_of_the_committer_the_logs_it_had_taken_are_fenced_and_others_committed() {
     let disk = SimDisk::new();
-    disk.plant(Fault::FailOnce { site: "commit file", nth });
+    disk.plant(Fault::PanicOnce { site: "commit syncfs", nth: 0 });
+    let options =
+        Options { committer: Committer::Thread, group_commit: GroupCommit::Syncfs, ..options(Arc::new(disk.clone())) };
+    let dir = DataDir::open(Path::new("/data"), options).unwrap();
+    for (partition, expected) in [(0, (Some(0), 0)), (1, (None, ROUNDS))] {
+        let log = dir.open_log("t", partition, ID, Arc::new(small())).unwrap();
+        let (settled, is_settled) = mpsc::sync_channel(1);
+        log.set_listener(Arc::new(Settled(settled)));
+        for _ in 0..ROUNDS {
+            let _ = append(&log, &["value"]);
+        }
+        assert!(is_settled.recv_timeout(Duration::from_secs(60)).is_ok(), "{} is not settled", log.name());
+        assert_eq!((log.fenced_at(), log.high_watermark()), expected);
+    }
+}
+
+/// The fault is one of the syncs that the first append to each log takes.
+fn fail_one(fault: Fault) {
+    let disk = SimDisk::new();
+    disk.plant(fault);
     let options = Options { committer: Committer::Thread, ..options(Arc::new(disk.clone())) };
     let dir = DataDir::open(Path::new("/data"), options).unwrap();
     let open = |partition| dir.open_log("t", partition, ID, Arc::new(small())).unwrap();
