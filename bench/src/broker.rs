@@ -215,11 +215,11 @@ async fn once(server: &Server, cell: &Cell) -> Result<(Run, Option<Run>)> {
     Ok((producing, consuming))
 }
 
-async fn timed(server: &Server, load: Load, work: fn(&str, &str, Load) -> Result<()>) -> Result<Run> {
+async fn timed(server: &Server, load: Load, work: fn(&str, &str, Load) -> Result<Duration>) -> Result<Run> {
     let brokers = server.brokers.clone();
     let meter = server.meter()?;
-    tokio::task::spawn_blocking(move || work(&brokers, TOPIC, load)).await??;
-    came_to(server, &meter, load, load.megabytes as f64 / meter.seconds())
+    let took = tokio::task::spawn_blocking(move || work(&brokers, TOPIC, load)).await??;
+    came_to(server, &meter, load, load.megabytes as f64 / took.as_secs_f64())
 }
 
 /// At the rate that the tool itself tells: its virtual machine's start is not in it.

@@ -22,7 +22,6 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     message::DeliveryResult,
     producer::{BaseRecord, DeliveryFuture, FutureProducer, FutureRecord, Producer, ProducerContext, ThreadedProducer},
-    util::Timeout,
 };
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -112,8 +111,9 @@ impl ProducerContext for Watching {
     }
 }
 
-/// Sends it all as fast as it is taken, acks=all; returns when everything is acknowledged.
-pub fn produce(brokers: &str, topic: &str, load: Load) -> Result<()> {
+/// Sends it all as fast as it is taken, acks=all; returns how long it took until everything was acknowledged. The flush and the end of the
+/// client library would not do for that: they look every 100 ms only.
+pub fn produce(brokers: &str, topic: &str, load: Load) -> Result<Duration> {
     let watching = Watching::default();
     let producer: ThreadedProducer<Watching> = config(brokers)
         .set("acks", "all")
@@ -126,6 +126,7 @@ pub fn produce(brokers: &str, topic: &str, load: Load) -> Result<()> {
         .set("delivery.report.only.error", "true")
         .create_with_context(watching.clone())?;
     let payloads = payloads(load.record_bytes);
+    let begin = clock::now();
     for i in 0..load.records() {
         let partition = i32::try_from(i % usize::try_from(load.partitions)?)?;
         let mut record = BaseRecord::<(), [u8]>::to(topic).partition(partition).payload(&payloads[i % payloads.len()]);
@@ -137,11 +138,16 @@ pub fn produce(brokers: &str, topic: &str, load: Load) -> Result<()> {
             record = back;
         }
     }
-    producer.flush(Timeout::After(PATIENCE))?;
+    let sent = clock::now();
+    while producer.in_flight_count() > 0 {
+        ensure!(sent.elapsed() < PATIENCE, "{} records are not acknowledged", producer.in_flight_count());
+        clock::pause(Duration::from_millis(1));
+    }
+    let took = begin.elapsed();
     let failed = watching.0.count.load(Ordering::Relaxed);
     let first = watching.0.first.lock().unwrap_or_else(PoisonError::into_inner).take();
     ensure!(failed == 0, "{failed} records were not delivered, the first: {first:?}");
-    Ok(())
+    Ok(took)
 }
 
 /// The same from Kafka's own performance tool: records a second as it tells them.
@@ -178,8 +184,9 @@ pub fn assigned(brokers: &str, topic: &str, partitions: i32, from: Offset) -> Re
     Ok(consumer)
 }
 
-/// Reads everything that `load` produced.
-pub fn consume(brokers: &str, topic: &str, load: Load) -> Result<()> {
+/// Reads everything that `load` produced; returns how long it took to the last record.
+pub fn consume(brokers: &str, topic: &str, load: Load) -> Result<Duration> {
+    let begin = clock::now();
     let consumer = assigned(brokers, topic, load.partitions, Offset::Beginning)?;
     let mut left = load.records();
     while left > 0 {
@@ -187,7 +194,7 @@ pub fn consume(brokers: &str, topic: &str, load: Load) -> Result<()> {
         ensure!(message.payload_len() == load.record_bytes, "a record of {} bytes", message.payload_len());
         left -= 1;
     }
-    Ok(())
+    Ok(begin.elapsed())
 }
 
 /// Microseconds from send to ack at a steady rate of records of 1 KB.
