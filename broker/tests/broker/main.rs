@@ -12,5 +12,6 @@ mod old_versions;
 mod one_node;
 mod produce_fetch;
 mod records;
+mod retention;
 mod start;
 mod topics;
