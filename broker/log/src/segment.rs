@@ -375,23 +375,9 @@ impl Segment {
         Ok(())
     }
 
-    /// Gives the segment's files (and its producer snapshot) the names of deleted ones, which it returns; readers that hold the file go on. Nothing is synced.
-    pub(crate) fn rename_deleted(&self, disk: &dyn Disk, dir: &Path) -> io::Result<Vec<PathBuf>> {
-        let mut renamed = Vec::new();
-        for extension in names::SEGMENT_FILES.into_iter().chain([names::SNAPSHOT]) {
-            let to = names::deleted_file(dir, self.base_offset, extension);
-            match disk.rename(&names::segment_file(dir, self.base_offset, extension), &to) {
-                Ok(()) => renamed.push(to),
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(renamed)
-    }
-
     /// Removes the segment's files (and its producer snapshot); readers that hold the file go on. Nothing is synced.
     pub(crate) fn remove_files(&self, disk: &dyn Disk, dir: &Path) -> io::Result<()> {
-        for extension in names::SEGMENT_FILES.into_iter().chain([names::SNAPSHOT]) {
+        for extension in names::SEGMENT_AND_SNAPSHOT {
             match disk.remove_file(&names::segment_file(dir, self.base_offset, extension)) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
                 _ => {}
@@ -399,4 +385,23 @@ impl Segment {
         }
         Ok(())
     }
+}
+
+/// Gives these files of a segment, those that there are, the names of deleted ones, which it returns; readers that hold them go on. Nothing is synced.
+pub(crate) fn rename_deleted(
+    disk: &dyn Disk,
+    dir: &Path,
+    base_offset: i64,
+    extensions: impl IntoIterator<Item = &'static str>,
+) -> io::Result<Vec<PathBuf>> {
+    let mut renamed = Vec::new();
+    for extension in extensions {
+        let to = names::deleted_file(dir, base_offset, extension);
+        match disk.rename(&names::segment_file(dir, base_offset, extension), &to) {
+            Ok(()) => renamed.push(to),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(renamed)
 }

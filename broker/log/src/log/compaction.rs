@@ -130,13 +130,16 @@ impl Log {
         let replaced: Vec<i64> = group.iter().skip(1).map(|segment| segment.base_offset).collect();
         let swapped = swap::commit(self.disk(), &self.dir, cleaned.base_offset)
             .and_then(|()| swap::finish(self.disk(), &self.dir, cleaned.base_offset, &replaced));
-        if let Err(error) = swapped {
-            tracing::error!(log = self.name(), %error, "replacing compacted segments failed half-way");
-            self.state.lock().broken = true;
-            if self.fence() {
-                self.shared.record_fences();
+        match swapped {
+            Ok(deleted) => self.delete_later(deleted),
+            Err(error) => {
+                tracing::error!(log = self.name(), %error, "replacing compacted segments failed half-way");
+                self.state.lock().broken = true;
+                if self.fence() {
+                    self.shared.record_fences();
+                }
+                return Err(error.into());
             }
-            return Err(error.into());
         }
         self.replace_segments(group, cleaned, &replaced)?;
         Ok(Swapped::Done)

@@ -1,9 +1,15 @@
 //! Retention and DeleteRecords: the log start moves first, durably, then whole segments below it go.
 
 use super::{Log, Phase};
-use crate::{LogConfig, MaintenanceError, data_dir::delete::Deleted, segment::Segment};
+use crate::{
+    LogConfig, MaintenanceError,
+    data_dir::delete::Deleted,
+    names,
+    segment::{Segment, rename_deleted},
+};
 use std::{
     io,
+    path::PathBuf,
     sync::{Arc, atomic::Ordering},
 };
 
@@ -99,17 +105,26 @@ impl Log {
             let kept_from = segments.partition_point(|segment| segment.base_offset <= log_start).saturating_sub(1);
             segments.drain(..kept_from).collect()
         };
-        let delay = i64::try_from(self.config().file_delete_delay.as_millis()).unwrap_or(i64::MAX);
-        let due_ms = self.shared.options.clock.now_ms().saturating_add(delay);
         let mut state = self.state.lock();
         for segment in &gone {
-            let renamed = segment.rename_deleted(self.disk(), &self.dir)?;
-            self.shared.deleted.lock().extend(renamed.into_iter().map(|path| Deleted { path, due_ms }));
+            self.delete_later(rename_deleted(
+                self.disk(),
+                &self.dir,
+                segment.base_offset,
+                names::SEGMENT_AND_SNAPSHOT,
+            )?);
             state.unsynced_indexes.retain(|base| *base != segment.base_offset);
             state.unsynced_snapshots.retain(|offset| *offset != segment.base_offset);
             state.snapshots.retain(|offset| *offset != segment.base_offset);
         }
         Ok(gone.len())
+    }
+
+    /// These files, which have the names of deleted ones, go after file.delete.delay.ms.
+    pub(super) fn delete_later(&self, renamed: Vec<PathBuf>) {
+        let delay = i64::try_from(self.config().file_delete_delay.as_millis()).unwrap_or(i64::MAX);
+        let due_ms = self.shared.options.clock.now_ms().saturating_add(delay);
+        self.shared.deleted.lock().extend(renamed.into_iter().map(|path| Deleted { path, due_ms }));
     }
 
     pub(super) fn check_open(&self) -> Result<(), MaintenanceError> {

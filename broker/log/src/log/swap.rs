@@ -2,8 +2,8 @@
 //!
 //! 1. The replacement is written as `<base>.log.cleaned` (with its indexes) and synced.
 //! 2. Its files become `.swap` and the directory is synced: that decides it.
-//! 3. The other replaced segments go, the indexes take their names, the directory is synced.
-//! 4. `<base>.log.swap` becomes `<base>.log`, in place of the old one.
+//! 3. The files of the replaced segments become `.deleted`, the indexes take their names, the directory is synced.
+//! 4. `<base>.log.swap` becomes `<base>.log`.
 //! 5. The directory is synced, before the next replacement is begun: its `.cleaned` must never be seen beside this `.swap`.
 //!
 //! A start that finds a `.swap` does steps 3 to 5 again; the replacement's last batch says how far it reaches. A `.swap` beside a `.cleaned` was not
@@ -12,10 +12,13 @@
 use crate::{
     batch_scan::{BatchReader, damaged},
     names,
-    segment::Indexes,
+    segment::{Indexes, rename_deleted},
 };
 use logmill_disk::Disk;
-use std::{io, path::Path};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 /// Step 2.
 pub(super) fn commit(disk: &dyn Disk, dir: &Path, base: i64) -> io::Result<()> {
@@ -30,24 +33,26 @@ pub(super) fn commit(disk: &dyn Disk, dir: &Path, base: i64) -> io::Result<()> {
     disk.sync_dir(dir, "compaction commit")
 }
 
-/// Steps 3 to 5.
-pub(super) fn finish(disk: &dyn Disk, dir: &Path, base: i64, replaced: &[i64]) -> io::Result<()> {
+/// Steps 3 to 5. Returns what the replaced files are called now.
+pub(super) fn finish(disk: &dyn Disk, dir: &Path, base: i64, replaced: &[i64]) -> io::Result<Vec<PathBuf>> {
+    // Its producer snapshot is still that of where it begins.
+    let mut deleted = rename_deleted(disk, dir, base, [names::LOG, names::INDEX, names::TIME_INDEX])?;
     for other in replaced {
-        for extension in names::SEGMENT_FILES.into_iter().chain([names::SNAPSHOT]) {
-            remove(disk, &names::segment_file(dir, *other, extension))?;
-        }
+        deleted.extend(rename_deleted(disk, dir, *other, names::SEGMENT_AND_SNAPSHOT)?);
     }
     for extension in [names::INDEX, names::TIME_INDEX, names::TXN_INDEX] {
         let swap = names::swap_file(dir, base, extension);
         if disk.exists(&swap) {
+            // The aborted transactions are looked up meanwhile: one list or the other.
             disk.rename(&swap, &names::segment_file(dir, base, extension))?;
         } else {
-            remove(disk, &names::segment_file(dir, base, extension))?;
+            deleted.extend(rename_deleted(disk, dir, base, [extension])?);
         }
     }
     disk.sync_dir(dir, "compaction removal")?;
     disk.rename(&names::swap_file(dir, base, names::LOG), &names::segment_file(dir, base, names::LOG))?;
-    disk.sync_dir(dir, "compaction end")
+    disk.sync_dir(dir, "compaction end")?;
+    Ok(deleted)
 }
 
 /// Completes what was decided when the last broker ended, and takes back what was not.

@@ -250,6 +250,23 @@ fn readers_of_what_was_replaced_go_on() {
     assert_eq!(slice.to_vec().unwrap(), before);
     let after = case.log.read(0, 1 << 20, ReadLimit::HighWatermark, true).unwrap().unwrap();
     assert!(after.base_offset > 0 && after.len < before.len() as u64);
+    assert!(deleted(&case.disk) >= 3 && !case.dir.has_deleted());
+    case.clock.fetch_add(60_000, Ordering::Relaxed);
+    case.dir.remove_deleted();
+    assert_eq!((deleted(&case.disk), slice.to_vec().unwrap()), (0, before));
+}
+
+#[test]
+fn what_was_replaced_goes_with_the_next_start_at_the_latest() {
+    for crash in [true, false] {
+        let mut case = Case::new(compacted());
+        case.rounds(20, 5);
+        case.dir.compact();
+        let before = case.values();
+        assert!(deleted(&case.disk) > 0);
+        case.reopen(crash);
+        assert_eq!((deleted(&case.disk), case.values()), (0, before));
+    }
 }
 
 #[test]

@@ -122,3 +122,9 @@ pub(super) fn all(log: &Log) -> Vec<String> {
         .map(|(_, v)| v)
         .collect()
 }
+
+/// Files in the directory of `t-0` that wait for their removal.
+pub(super) fn deleted(disk: &SimDisk) -> usize {
+    let paths = disk.read_dir(Path::new("/data/t-0")).unwrap();
+    paths.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "deleted")).count()
+}

@@ -2,7 +2,7 @@
 
 use super::{compaction::SharedClock, fixture::*};
 use crate::{DataDir, LogConfig, MaintenanceError, Options, ReadError, ReadLimit, TimestampOffset};
-use logmill_disk::{Disk, RealDisk, sim::SimDisk};
+use logmill_disk::{RealDisk, sim::SimDisk};
 use logmill_protocol::{compression::Compression, records::BatchBuilder};
 use std::{
     path::Path,
@@ -116,10 +116,6 @@ fn retention_deletes_by_size_and_by_age() {
 
 #[test]
 fn deleted_segments_go_after_their_delay_or_with_the_next_start() {
-    let deleted = |disk: &SimDisk| {
-        let paths = disk.read_dir(Path::new("/data/t-0")).unwrap();
-        paths.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "deleted")).count()
-    };
     let (disk, clock) = (SimDisk::new(), Arc::new(AtomicI64::new(NOW)));
     let options = Options { clock: Arc::new(SharedClock(clock.clone())), ..options(Arc::new(disk.clone())) };
     let dir = DataDir::open(Path::new("/data"), options).unwrap();
@@ -171,6 +167,23 @@ fn truncation_takes_the_end_with_its_producers() {
     let dir = open_dir(&disk.crash(1));
     let log = open_log(&dir, small());
     assert_eq!(all(&log).len(), 201);
+}
+
+#[test]
+fn truncated_segments_go_after_their_delay_and_readers_keep_theirs() {
+    let (disk, clock) = (SimDisk::new(), Arc::new(AtomicI64::new(NOW)));
+    let options = Options { clock: Arc::new(SharedClock(clock.clone())), ..options(Arc::new(disk.clone())) };
+    let dir = DataDir::open(Path::new("/data"), options).unwrap();
+    let log = filled(&dir, small());
+    let slice = log.read(400, 100, ReadLimit::HighWatermark, true).unwrap().unwrap();
+    let before = slice.to_vec().unwrap();
+    log.truncate_to(200).unwrap();
+    assert!(deleted(&disk) >= 3);
+    clock.fetch_add(59_999, Ordering::Relaxed);
+    assert!(!dir.has_deleted());
+    clock.fetch_add(1, Ordering::Relaxed);
+    dir.remove_deleted();
+    assert_eq!((deleted(&disk), slice.to_vec().unwrap()), (0, before));
 }
 
 #[test]
