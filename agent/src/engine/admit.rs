@@ -382,6 +382,8 @@ impl<P: Producer> Engine<P> {
                 }
                 Change::Vanished(path) => {
                     if let Some(slot) = self.slots.by_name(&path) {
+                        // Before what went on in it is taken for gone: it may be compressed by now.
+                        self.scan_soon |= self.slots.get(slot).is_some_and(Tracked::is_untouched);
                         self.slots.rename(slot, None);
                         self.wake(slot);
                     }

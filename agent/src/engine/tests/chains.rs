@@ -418,3 +418,30 @@ fn killed_when_the_truncation_was_seen_and_the_compressed_copy_was_not() {
         }
     }
 }
+
+#[test]
+fn compressed_when_the_copy_of_a_file_that_is_gone_was_found_and_not_looked_at() {
+    for seen in 0..4 {
+        let mut rig = Rig::new();
+        rig.append("app.log", numbered("a", 0..500));
+        rig.steps(8);
+        rig.kill();
+        rig.append("app.log", numbered("m", 0..10));
+        rig.next_birth();
+        fs::copy(rig.path("app.log"), rig.path("app.log.1")).unwrap();
+        fs::remove_file(rig.path("app.log")).unwrap();
+        rig.next_birth();
+        rig.append("app.log", numbered("b", 0..10));
+        rig.start();
+        rig.steps(seen);
+        compress(&rig, "app.log.1");
+        settle(&mut rig);
+        let (distinct, case) = (rig.distinct(), format!("after {seen} steps"));
+        let mut expected = [names("a", 0..500), names("m", 0..10), names("b", 0..10)].concat();
+        let mut sorted = distinct.clone();
+        expected.sort();
+        sorted.sort();
+        assert_eq!(expected, sorted, "{case}");
+        nothing_again(&mut rig, &distinct, &case);
+    }
+}
