@@ -85,6 +85,8 @@ pub(crate) struct Tracked {
     pub(crate) deleted: bool,
     /// Its content was truncated away: nothing can be read again.
     pub(crate) content_gone: bool,
+    /// What the truncation took is not counted as lost yet: a compressed copy may have it.
+    pub(crate) may_be_saved: bool,
     /// Fully written to the checkpoint.
     pub(crate) recorded: bool,
     /// Its content is compressed.
@@ -193,6 +195,7 @@ impl Tracked {
             at_end: false,
             deleted: false,
             content_gone: false,
+            may_be_saved: false,
             recorded: false,
             archived: false,
             resolved: false,

@@ -66,14 +66,32 @@ impl<P: Producer> Engine<P> {
             Continues::Of(original, slot) => {
                 tracked.size = self.unpack_to(file, original.extents_end)?;
                 tracked.resolved = true;
-                if let Some(slot) = slot {
-                    self.take_place(tracked, slot);
+                match slot {
+                    Some(slot) => self.take_place(tracked, slot),
+                    None => self.saved_in(file, &original)?,
                 }
                 self.go_on_as_copy(tracked, *original);
                 let waits = tracked.after.is_some_and(|(slot, id)| self.slots.get(slot).is_some_and(|t| t.id == id));
                 if waits { Resolved::Later } else { Resolved::Read }
             }
         })
+    }
+
+    /// What a truncation took of a file is in this compressed one, up to its end.
+    fn saved_in(&mut self, file: &Source, original: &Original) -> io::Result<()> {
+        let is_it = |t: &Tracked| t.may_be_saved && t.generation == Some(original.generation);
+        let truncated = self.slots.iter().find(|(_, t)| is_it(t)).map(|(slot, t)| (slot, t.size));
+        if let Some((slot, size)) = truncated {
+            let saved = self.unpack_to(file, size)?;
+            self.not_saved(slot, saved);
+        }
+        Ok(())
+    }
+
+    /// Whether a file whose content is gone has waited long enough for a compressed file that has it.
+    pub(super) fn has_waited(&mut self, slot: usize, now: Now) -> bool {
+        let since = self.slots.get_mut(slot).map(|t| *t.ended.get_or_insert(now.mono));
+        since.is_some_and(|since| now.mono >= since + PATIENCE)
     }
 
     /// Makes a compressed file what its original was to others: its number, what it waits for, what waits for it.

@@ -34,7 +34,7 @@ const REMEMBERED: usize = 1000;
 #[derive(Clone)]
 pub(super) struct Original {
     pub(super) input: usize,
-    generation: Generation,
+    pub(super) generation: Generation,
     path: PathBuf,
     start: u64,
     pub(super) position: u64,

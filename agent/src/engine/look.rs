@@ -39,7 +39,11 @@ impl<P: Producer> Engine<P> {
             if tracked.in_flight.is_empty() {
                 let (id, path) = (tracked.id, tracked.path.clone());
                 // After a kill, too, a compressed copy may go on from it.
-                if self.scan_soon || self.awaits_unpacking(&path, id) {
+                let waits = self.scan_soon || self.awaits_unpacking(&path, id);
+                if !waits || self.has_waited(slot, now) {
+                    self.not_saved(slot, 0);
+                }
+                if waits {
                     self.timers.set(now.mono + QUIET, slot, id);
                 } else {
                     self.forget(slot);
@@ -310,10 +314,11 @@ impl<P: Producer> Engine<P> {
     /// The file's content was replaced in place: a new generation begins, the old one ends with what is in flight.
     fn truncated(&mut self, slot: usize, stat: &Stat) {
         let saved = self.remember_replaced(slot);
-        let lost = self.lost_rest(slot, Reason::Truncated, saved);
         let path = self.slots.get(slot).map(|t| t.path.clone()).unwrap_or_default();
         let id = self.slots.get(slot).map_or(0, |t| t.id);
-        let copy = self.copy_of(slot).or_else(|| self.possible_continuation(&path, id));
+        let (plain, compressed) = (self.copy_of(slot), self.possible_continuation(&path, id));
+        let (copy, may_be_saved) = (plain.or(compressed), plain.is_none() && compressed.is_some());
+        let lost = if may_be_saved { 0 } else { self.lost_rest(slot, Reason::Truncated, saved) };
         let Some(old) = self.slots.get_mut(slot) else { return };
         // What waited goes on waiting.
         let before = copy.or(old.after);
@@ -328,7 +333,7 @@ impl<P: Producer> Engine<P> {
         self.next_id += 1;
         new.truncations = old.truncations.saturating_add(1);
         (new.file, new.name) = (old.file.take(), old.name.take());
-        (old.content_gone, old.at_end) = (true, true);
+        (old.content_gone, old.at_end, old.may_be_saved) = (true, true, may_be_saved);
         let new_id = new.id;
         if lost > 0 {
             tracing::warn!(path = %path.display(), lost_bytes = lost, "file was truncated before all of it was read");

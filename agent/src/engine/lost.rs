@@ -38,6 +38,17 @@ impl<P: Producer> Engine<P> {
         end.saturating_sub(begin)
     }
 
+    /// Counts what a truncation took, but for what lies before `saved`, if that was put off until it is known.
+    pub(super) fn not_saved(&mut self, slot: usize, saved: u64) {
+        if !self.slots.get_mut(slot).is_some_and(|t| std::mem::take(&mut t.may_be_saved)) {
+            return;
+        }
+        let lost_bytes = self.lost_rest(slot, Reason::Truncated, saved);
+        if let Some(tracked) = self.slots.get(slot).filter(|_| lost_bytes > 0) {
+            tracing::warn!(path = %tracked.path.display(), lost_bytes, "file was truncated before all of it was read");
+        }
+    }
+
     /// Sums up what deleted files hold, and gives up the oldest of them above the cap.
     pub(super) fn bound_deleted(&mut self) {
         let held = |t: &Tracked| {

@@ -210,3 +210,33 @@ fn what_is_no_compressed_file_is_read_as_it_is_and_damage_stops_only_that_file()
     assert!(messages.contains(&"w-1000".to_owned()), "what can be decompressed is read");
     assert!(rig.engine.as_ref().unwrap().slots.open_files() <= 2, "and the file is closed");
 }
+
+#[test]
+fn what_a_truncation_took_is_lost_only_where_no_compressed_copy_has_it() {
+    for (copied, acknowledge) in [(true, true), (true, false), (false, true)] {
+        let mut rig = Rig::new();
+        rig.acknowledge = acknowledge;
+        rig.topic.0.borrow_mut().room = 10;
+        rig.append("app.log", numbered("a", 0..1000));
+        rig.steps(50);
+        let content = fs::read(rig.path("app.log")).unwrap();
+        let other = numbered("other", 0..1000).into_bytes();
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(if copied { &content } else { &other }).unwrap();
+        rig.append("app.log.1.gz", encoder.finish().unwrap());
+        fs::OpenOptions::new().write(true).open(rig.path("app.log")).unwrap().set_len(0).unwrap();
+        rig.append("app.log", numbered("b", 0..10));
+        (rig.acknowledge, rig.topic.0.borrow_mut().room) = (true, usize::MAX);
+        for _ in 0..3 {
+            rig.settle();
+            rig.pass(Duration::from_secs(2));
+        }
+        rig.settle();
+        let (read, ledger) = rig.ledger();
+        let case = format!("copied: {copied}, acknowledged: {acknowledge}, {ledger:?}");
+        assert_eq!(read, ledger.finished(), "{case}");
+        assert_eq!(copied, ledger.bytes_lost == 0, "{case}");
+        assert_eq!(copied, ledger.dropped[crate::ledger::Reason::Truncated as usize] == 0, "{case}");
+        assert_eq!(copied, rig.distinct().len() == 1010, "{case}");
+    }
+}
