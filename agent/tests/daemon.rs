@@ -1,15 +1,16 @@
-//! The daemon as a process, as a user without rights: what it says of what it cannot read, and of a second one.
+//! The daemon as a process, as a user without rights: what it says of what it cannot read, and of a second one; what it reads
+//! before it ends by itself.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     os::unix::{
         fs::{PermissionsExt, chown},
         process::CommandExt,
     },
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     sync::mpsc::{Receiver, sync_channel},
     time::Duration,
 };
@@ -17,6 +18,7 @@ use std::{
 use rdkafka::{
     ClientConfig, Message, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
     mocking::MockCluster,
 };
 
@@ -67,8 +69,12 @@ impl Place {
     }
 
     fn start(&self) -> Daemon {
+        self.start_with(&[])
+    }
+
+    fn start_with(&self, options: &[&str]) -> Daemon {
         let mut command = Command::new(&self.agent);
-        command.arg("--config").arg(self.path("agent.yaml")).current_dir(Path::new("/"));
+        command.arg("--config").arg(self.path("agent.yaml")).args(options).current_dir(Path::new("/"));
         if rustix::process::geteuid().is_root() {
             command.uid(NOBODY).gid(NOBODY);
         }
@@ -95,6 +101,17 @@ impl Daemon {
             }
         }
     }
+
+    /// Waits until it has ended by itself.
+    fn ends(&mut self) -> ExitStatus {
+        for _ in 0..12_000 {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        panic!("it does not end");
+    }
 }
 
 impl Drop for Daemon {
@@ -102,6 +119,27 @@ impl Drop for Daemon {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Reads the topic from its beginning.
+fn consumer(brokers: &str) -> BaseConsumer {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers).set("group.id", "test").set("enable.partition.eof", "true");
+    let consumer: BaseConsumer = config.create().unwrap();
+    let mut from = TopicPartitionList::new();
+    from.add_partition_offset("logs", 0, rdkafka::Offset::Beginning).unwrap();
+    consumer.assign(&from).unwrap();
+    consumer
+}
+
+/// The next message; none at the end of the topic.
+fn next(consumer: &BaseConsumer) -> Option<String> {
+    let message = match consumer.poll(PATIENCE).expect("nothing comes") {
+        Err(KafkaError::PartitionEOF(_)) => return None,
+        polled => polled.unwrap(),
+    };
+    let value: serde_json::Value = serde_json::from_slice(message.payload().unwrap()).unwrap();
+    Some(value["message"].as_str().unwrap().to_owned())
 }
 
 #[test]
@@ -116,19 +154,8 @@ fn a_file_that_must_not_be_read_is_named_and_read_once_it_may_be() {
     if rustix::process::geteuid().is_root() {
         place.give("logs/secret.log");
     }
-    let consumer: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", kafka.bootstrap_servers())
-        .set("group.id", "test")
-        .create()
-        .unwrap();
-    let mut from = TopicPartitionList::new();
-    from.add_partition_offset("logs", 0, rdkafka::Offset::Beginning).unwrap();
-    consumer.assign(&from).unwrap();
-    let next = || {
-        let message = consumer.poll(PATIENCE).expect("nothing comes").unwrap();
-        let value: serde_json::Value = serde_json::from_slice(message.payload().unwrap()).unwrap();
-        value["message"].as_str().unwrap().to_owned()
-    };
+    let consumer = consumer(&kafka.bootstrap_servers());
+    let next = || (0..).find_map(|_| next(&consumer)).unwrap();
     let daemon = place.start();
     daemon.says(&["WARN", "cannot read", "secret.log", "ermission denied"]);
     fs::write(place.path("logs/other.log"), "other\n").unwrap();
@@ -141,7 +168,7 @@ fn a_file_that_must_not_be_read_is_named_and_read_once_it_may_be() {
         allow(0o600);
         fs::File::options().append(true).open(&secret)
     });
-    std::io::Write::write_all(&mut more.unwrap(), b"more\n").unwrap();
+    more.unwrap().write_all(b"more\n").unwrap();
     assert_eq!("more", next());
 }
 
@@ -157,4 +184,45 @@ fn a_second_agent_on_the_same_state_directory_ends_and_says_why() {
     second.says(&["another agent is running on the state directory", "state"]);
     assert_eq!(Some(1), second.child.wait().unwrap().code());
     assert!(first.child.try_wait().unwrap().is_none(), "the first goes on");
+}
+
+#[test]
+fn once_reads_files_to_their_end_and_a_second_time_nothing() {
+    let kafka = MockCluster::new(1).unwrap();
+    kafka.create_topic("logs", 1, 1).unwrap();
+    let place = Place::with_kafka(&kafka.bootstrap_servers());
+    let config = fs::read_to_string(place.path("agent.yaml")).unwrap();
+    let config =
+        config.replace("/*.log\"", "/*.log*\"").replace("topic: logs", "topic: logs, flush_unterminated: 200ms");
+    fs::write(place.path("agent.yaml"), config).unwrap();
+    let lines =
+        |name: &str, range: std::ops::Range<u32>| -> Vec<String> { range.map(|n| format!("{name} {n}")).collect() };
+    let mut expected = Vec::new();
+    // The second time there is something new in each kind of file; the third time there is nothing.
+    for run in 0..3 {
+        if run < 2 {
+            let range = run * 5000..(run + 1) * 5000;
+            let write = |name: &str, text: &[u8]| {
+                let mut file = fs::File::options().append(true).create(true).open(place.path(name)).unwrap();
+                file.write_all(text).unwrap();
+            };
+            write("logs/whole.log", (lines("whole", range.clone()).join("\n") + "\n").as_bytes());
+            write("logs/torn.log", lines("torn", range.clone()).join("\n").as_bytes());
+            let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            packed.write_all((lines("packed", range.clone()).join("\n") + "\n").as_bytes()).unwrap();
+            write(&format!("logs/other.log.{run}.gz"), &packed.finish().unwrap());
+            ["whole", "torn", "packed"].iter().for_each(|name| expected.extend(lines(name, range.clone())));
+        }
+        let mut daemon = place.start_with(&["--once"]);
+        let status = daemon.ends();
+        assert!(status.success(), "{status}: {:?}", daemon.said.try_iter().collect::<Vec<_>>());
+        let consumer = consumer(&kafka.bootstrap_servers());
+        let mut read: Vec<String> = std::iter::from_fn(|| next(&consumer)).collect();
+        let read_in_order: Vec<String> = read.iter().filter(|line| line.starts_with("torn")).cloned().collect();
+        assert_eq!(lines("torn", 0..(run.min(1) + 1) * 5000), read_in_order, "run {run}");
+        read.sort();
+        expected.sort();
+        assert_eq!(expected.len(), read.len(), "run {run}");
+        assert_eq!(expected, read, "run {run}");
+    }
 }
