@@ -209,7 +209,7 @@ pub const ALL: &[Suite] = &[
     },
     Suite {
         name: "peers",
-        about: "our agent and sinks on Apache Kafka, Elasticsearch and OpenSearch",
+        about: "our agent and sinks on Apache Kafka, Elasticsearch and OpenSearch; inputs that Kafka's access control stops",
         run: |r| Box::pin(peers::run(r)),
     },
     Suite {

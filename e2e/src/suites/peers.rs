@@ -1,5 +1,7 @@
 //! The same agent and sinks between a real Apache Kafka node and real search nodes.
 
+mod denied;
+
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -18,8 +20,8 @@ pub(super) async fn run(room: &Room) -> Result<String> {
     let per_file: u64 = if room.is_long() { 50_000 } else { 5_000 };
     let total = per_file * FILES as u64;
     let kafka_port = ports::free()?;
-    let kafka = Kafka::start(&room.dir.join("kafka"), kafka_port)?;
-    let mut told = Vec::new();
+    let kafka = Kafka::start_nodes(&room.dir.join("kafka"), kafka_port, 1, &denied::AUTHORIZER)?;
+    let mut told = vec![denied::run(&kafka, &room.dir.join("denied")).await.context("access control")?];
     for kind in ["opensearch", "elasticsearch"] {
         let dir = room.dir.join(format!("on-{kind}"));
         std::fs::create_dir_all(&dir)?;
