@@ -154,7 +154,7 @@ pub const ALL: &[Suite] = &[
     },
     Suite {
         name: "odd-files",
-        about: "lines without end, noise, thousands of files at once, a full disk below the agent's state: told, nothing else lost",
+        about: "lines without end, noise, thousands of files at once, a full disk below the agent's state, inode numbers used again: told, nothing else lost",
         run: |r| Box::pin(odd_files::run(r)),
     },
     Suite {

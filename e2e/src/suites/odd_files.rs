@@ -1,5 +1,7 @@
 //! Files that no agent likes: a line without end, noise, broken encodings, a directory named like a log, thousands at once, a
-//! full disk below its state. Each is told or counted, and files beside them lose nothing.
+//! full disk below its state, a file under a deleted one's inode number. Each is told or counted, and files beside them lose nothing.
+
+mod reused;
 
 use std::{
     fs::File,
@@ -95,8 +97,10 @@ pub(super) async fn run(room: &Room) -> Result<String> {
     ensure!(odd.pipeline.process(Part::Agent)?.ended()?.is_none(), "the agent ended");
     start_on_full_disk(&mut odd, &disk, &logs).await.context("started on a full disk")?;
     pipeline.stop_all().await?;
+    let reused = reused::inodes(&room.dir.join("reused")).await.context("inode numbers used again")?;
     Ok(format!(
-        "a line of {} MiB in {long:.1} s, {lines} lines of noise, {many} files at once in {files:.1} s, {told}, {written} steady lines",
+        "a line of {} MiB in {long:.1} s, {lines} lines of noise, {many} files at once in {files:.1} s, {told}, {written} steady lines, \
+         {reused}",
         huge >> 20
     ))
 }
