@@ -4,12 +4,19 @@ use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use logmill_log::{DataDir, Log, OpenError, Options, PartitionDir, StatsSnapshot};
 use parking_lot::Mutex;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::error::Error;
+
+/// Logs of one directory that are opened at once: more would only share processors and disk, and after a kill, when all of them are
+/// checked, the first would not be there before the last. Some wait for the same journal commit while others compute.
+const OPENED_AT_ONCE: usize = 16;
 
 /// The first also has the metadata.
 pub(crate) struct DataDirs {
     dirs: Vec<Arc<DataDir>>,
+    /// Of each directory.
+    opening: Vec<Semaphore>,
     places: Mutex<Places>,
 }
 
@@ -45,7 +52,8 @@ impl DataDirs {
                 places.counts[at] += 1;
             }
         }
-        Ok(Self { dirs, places: Mutex::new(places) })
+        let opening = dirs.iter().map(|_| Semaphore::new(OPENED_AT_ONCE)).collect();
+        Ok(Self { dirs, opening, places: Mutex::new(places) })
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<DataDir>> {
@@ -69,8 +77,16 @@ impl DataDirs {
 
     /// The directory that a partition is in.
     pub(crate) fn of(&self, topic: &str, partition: i32) -> Option<&Arc<DataDir>> {
-        let at = self.places.lock().of.get(&(topic.to_owned(), partition)).copied()?;
-        self.dirs.get(at)
+        self.dirs.get(self.number(topic, partition)?)
+    }
+
+    fn number(&self, topic: &str, partition: i32) -> Option<usize> {
+        self.places.lock().of.get(&(topic.to_owned(), partition)).copied()
+    }
+
+    /// A log's turn to be opened; held until it is. A new one's is that of the first directory, wherever it will be.
+    pub(crate) async fn turn(&self, topic: &str, partition: i32) -> Option<SemaphorePermit<'_>> {
+        self.opening.get(self.number(topic, partition).unwrap_or(0))?.acquire().await.ok()
     }
 
     /// The directory that a partition is in, or from now on is to be in: as in Kafka, the one with the fewest.

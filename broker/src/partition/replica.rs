@@ -90,6 +90,7 @@ impl Partition {
     /// The log; the first caller creates or recovers it, on a thread that may wait for the disk.
     pub(crate) async fn log(self: &Arc<Self>) -> Result<&Arc<Log>, PartitionError> {
         if self.log.get().is_none() {
+            let _turn = self.data_dirs.turn(&self.topic.name, self.index).await;
             let partition = self.clone();
             tokio::task::spawn_blocking(move || partition.open_blocking())
                 .await
