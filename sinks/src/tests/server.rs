@@ -101,7 +101,7 @@ async fn bulk(State(server): State<Server>, headers: HeaderMap, body: axum::body
     assert!(body.ends_with('\n'));
     let content_type = headers.get("content-type").unwrap();
     assert_eq!(content_type, "application/x-ndjson");
-    answer(&server, &headers, &body, |server| axum_json(&take(server, &body)), || take(&server, &body)).await
+    answer(&server, &headers, &body, |server| axum_json(&take(server, &body)), || Ok(take(&server, &body))).await
 }
 
 async fn template(State(server): State<Server>, Path(name): Path<String>) -> Response {
@@ -126,11 +126,12 @@ async fn hook(State(server): State<Server>, uri: axum::http::Uri, headers: Heade
         let status = server.endpoint.lock().take_events(&headers, uri.to_string(), &body);
         StatusCode::from_u16(status).unwrap().into_response()
     };
-    answer(&server, &headers, &body, take, || {
-        take(&server);
-        json!({"items": [1]})
-    })
-    .await
+    // An answer that is broken off has told its status: only that of a request whose events were kept may be.
+    let kept = || {
+        let response = take(&server);
+        if response.status().is_success() { Ok(json!({"items": [1]})) } else { Err(response) }
+    };
+    answer(&server, &headers, &body, take, kept).await
 }
 
 async fn answer(
@@ -138,7 +139,7 @@ async fn answer(
     headers: &HeaderMap,
     body: &str,
     usual: impl FnOnce(&Server) -> Response,
-    kept: impl FnOnce() -> Value,
+    kept: impl FnOnce() -> Result<Value, Response>,
 ) -> Response {
     let trick = {
         let mut endpoint = server.endpoint.lock();
@@ -160,7 +161,10 @@ async fn answer(
             refused(503, "late")
         }
         Some(Trick::BreakOff) => {
-            let mut answer = kept().to_string();
+            let mut answer = match kept() {
+                Ok(answer) => answer.to_string(),
+                Err(other) => return other,
+            };
             let length = answer.len();
             answer.truncate(length / 2);
             let parts = [Ok(axum::body::Bytes::from(answer)), Err(std::io::Error::other("cut"))];
@@ -170,7 +174,10 @@ async fn answer(
                 .unwrap()
         }
         Some(Trick::OneTooFew) => {
-            let mut answer = kept();
+            let mut answer = match kept() {
+                Ok(answer) => answer,
+                Err(other) => return other,
+            };
             answer["items"].as_array_mut().unwrap().pop();
             axum_json(&answer)
         }
