@@ -1,6 +1,12 @@
 //! One generation of a file while the agent knows it.
 
-use std::{collections::VecDeque, io, path::PathBuf, rc::Rc, time::Instant};
+use std::{
+    collections::VecDeque,
+    io,
+    path::{Path, PathBuf},
+    rc::Rc,
+    time::Instant,
+};
 
 use crate::{
     checkpoint::{Extent, FileEntry, FileState, Mark},
@@ -31,6 +37,8 @@ pub(crate) struct Tracked {
     pub(crate) path: PathBuf,
     /// Its name now, as far as known.
     pub(crate) name: Option<PathBuf>,
+    /// The name that it lost.
+    pub(crate) lost_name: Option<PathBuf>,
     pub(crate) file: Option<Source>,
     pub(crate) last_used: u64,
     /// Where reading began, if not at 0.
@@ -162,6 +170,7 @@ impl Tracked {
             truncations: 0,
             generation: None,
             name: None,
+            lost_name: None,
             path,
             file: None,
             last_used: 0,
@@ -256,6 +265,20 @@ impl Tracked {
         self.generation = Some(generation(host, self.ino, self.birth, &[]));
         self.recorded = true;
         self.generation
+    }
+
+    /// Notes its name now, and gives the one before.
+    pub(crate) fn rename(&mut self, name: Option<PathBuf>) -> Option<PathBuf> {
+        let before = std::mem::replace(&mut self.name, name);
+        if self.name.is_none() && before.is_some() {
+            self.lost_name.clone_from(&before);
+        }
+        before
+    }
+
+    /// Its latest name.
+    pub(crate) fn called(&self) -> Option<&Path> {
+        self.name.as_deref().or(self.lost_name.as_deref())
     }
 
     /// Whether it goes on in the generation of the file it is a copy of.

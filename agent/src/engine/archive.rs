@@ -155,7 +155,14 @@ impl<P: Producer> Engine<P> {
             // By its name or its open descriptor it is read itself.
             let ended = t.ended.is_some() && !t.has_partial();
             let readable = t.name.is_some() || t.file.is_some() && !ended;
-            found.push((original, Some(slot), readable || !t.in_flight.is_empty()));
+            let wait = readable || !t.in_flight.is_empty();
+            // Its plain copy stands further.
+            let gone_on = |other: &Tracked| {
+                other.id > t.id && other.generation == t.generation && !other.archived && !other.content_gone
+            };
+            if wait || !self.slots.iter().any(|(_, other)| gone_on(other)) {
+                found.push((original, Some(slot), wait));
+            }
         }
         let replaced = names.iter().filter_map(|name| self.replaced.get(name).cloned());
         found.extend(replaced.map(|original| (original, None, false)));

@@ -105,30 +105,43 @@ pub(super) enum Copied {
 impl<P: Producer> Engine<P> {
     /// Whether a file of which nothing was read yet is the copy of a known one.
     pub(super) fn copied(&self, tracked: &mut Tracked, file: &Source, size: u64, now: Now) -> io::Result<Copied> {
-        let Some(name) = tracked.name.clone() else { return Ok(Copied::No) };
-        let (Some(dir), Some(name)) = (name.parent(), name.file_name().and_then(|n| n.to_str())) else {
-            return Ok(Copied::No);
-        };
-        for (original, least) in discover::originals(name) {
-            for (original, gone) in self.originals(&dir.join(original), tracked) {
-                // What no glob matches is no file of its own.
-                if original.input != tracked.input || !tracked.only_as_continuation && !original.is_sure(least, gone) {
-                    continue;
-                }
-                let (len, known) = original.beginning;
-                if size >= len.into() && fingerprint(&file.bytes_at(0, len as usize)?) != known {
-                    continue;
-                }
-                // Who truncates has made the copy before.
-                if !gone && size < original.extents_end.max(len.into()) && grows(tracked, size, now) {
-                    return Ok(Copied::Later);
-                }
-                if size >= original.position && original.is_in(file, size)? {
-                    return Ok(Copied::Of(Box::new(original)));
-                }
+        for (original, least, gone) in self.possible_originals(tracked) {
+            // What no glob matches is no file of its own.
+            if original.input != tracked.input || !tracked.only_as_continuation && !original.is_sure(least, gone) {
+                continue;
+            }
+            let (len, known) = original.beginning;
+            if size >= len.into() && fingerprint(&file.bytes_at(0, len as usize)?) != known {
+                continue;
+            }
+            // Who truncates has made the copy before.
+            if !gone && size < original.extents_end.max(len.into()) && grows(tracked, size, now) {
+                return Ok(Copied::Later);
+            }
+            if size >= original.position && original.is_in(file, size)? {
+                return Ok(Copied::Of(Box::new(original)));
             }
         }
         Ok(Copied::No)
+    }
+
+    /// What a file can be the copy of by its name, how much must be known of it, and whether its content is gone.
+    fn possible_originals(&self, copy: &Tracked) -> Vec<(Original, u64, bool)> {
+        let file_name = |path: &Path| Some((path.parent()?.to_owned(), path.file_name()?.to_str()?.to_owned()));
+        let mut possible = Vec::new();
+        if let Some((dir, name)) = copy.called().and_then(file_name) {
+            for (original, least) in discover::originals(&name) {
+                let originals = self.originals(&dir.join(original), copy).into_iter();
+                possible.extend(originals.map(|(original, gone)| (original, least, gone)));
+            }
+        }
+        // A compressed file that was made of this one may have taken the original's place before this one was looked at.
+        if let Some(lost) = copy.lost_name.as_deref().filter(|_| copy.name.is_none()) {
+            let took_place = |t: &Tracked| t.archived && !t.is_untouched() && is_copy(lost, &t.path);
+            let compressed = self.slots.iter().filter(|(_, t)| took_place(t));
+            possible.extend(compressed.filter_map(|(_, t)| Some((Original::new(t)?, LEAST_BEGINNING.into(), true))));
+        }
+        possible
     }
 
     /// Generations that have or had this name and can have been copied from it, and whether their content is gone.
@@ -205,10 +218,11 @@ impl<P: Producer> Engine<P> {
         !possible.is_empty()
     }
 
-    /// Files of which nothing was read and whose names can be those of copies.
+    /// Files of which nothing was read and whose names can be those of copies, or were as long as they can be read.
     fn possible_copies(&self, path: &Path) -> Vec<usize> {
         let host = &self.around.host_id;
-        let named = |t: &Tracked| t.name.as_deref().is_some_and(|name| is_copy(name, path));
+        let readable = |t: &Tracked| t.name.is_some() || t.file.is_some();
+        let named = |t: &Tracked| readable(t) && t.called().is_some_and(|name| is_copy(name, path));
         let may_be = |t: &Tracked| t.is_untouched() && !t.is_copy(host) && named(t);
         self.slots.iter().filter(|(_, t)| may_be(t)).map(|(slot, _)| slot).collect()
     }

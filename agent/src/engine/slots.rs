@@ -128,7 +128,7 @@ impl Slots {
     /// Notes a file's name; whoever had that name before has none now.
     pub(super) fn rename(&mut self, slot: usize, name: Option<PathBuf>) {
         let Some(tracked) = self.get_mut(slot) else { return };
-        let old = std::mem::replace(&mut tracked.name, name.clone());
+        let old = tracked.rename(name.clone());
         if let Some(old) = old
             && self.by_name.get(&old) == Some(&slot)
         {
@@ -139,7 +139,7 @@ impl Slots {
             && before != slot
             && let Some(before) = self.get_mut(before)
         {
-            before.name = None;
+            before.rename(None);
         }
     }
 

@@ -445,3 +445,40 @@ fn compressed_when_the_copy_of_a_file_that_is_gone_was_found_and_not_looked_at()
         nothing_again(&mut rig, &distinct, &case);
     }
 }
+
+#[test]
+fn compressed_while_the_copy_of_a_file_that_is_gone_waits() {
+    for (seen, then) in (0..16).map(|n| (n % 4, n / 4)) {
+        let case = format!("after {seen} and {then} steps");
+        let mut rig = Rig::new();
+        rig.append("app.log", numbered("p", 0..300));
+        rig.steps(4);
+        rig.rename("app.log", "app.log.2");
+        rig.next_birth();
+        rig.append("app.log", numbered("a", 0..500));
+        rig.steps(8);
+        rig.kill();
+        rig.append("app.log.2", numbered("p", 300..310));
+        rig.append("app.log", numbered("a", 500..510));
+        rig.next_birth();
+        fs::copy(rig.path("app.log"), rig.path("app.log.1")).unwrap();
+        fs::remove_file(rig.path("app.log")).unwrap();
+        rig.next_birth();
+        rig.append("app.log", numbered("b", 0..10));
+        rig.start();
+        rig.steps(seen);
+        compress(&rig, "app.log.2");
+        rig.steps(then);
+        compress(&rig, "app.log.1");
+        settle(&mut rig);
+        rig.pass(Duration::from_secs(60));
+        settle(&mut rig);
+        let distinct = rig.distinct();
+        let mut expected = [names("p", 0..310), names("a", 0..510), names("b", 0..10)].concat();
+        let mut sorted = distinct.clone();
+        expected.sort();
+        sorted.sort();
+        assert!(expected == sorted, "{case}: {} instead of {} lines", sorted.len(), expected.len());
+        nothing_again(&mut rig, &distinct, &case);
+    }
+}
