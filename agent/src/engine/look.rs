@@ -100,6 +100,14 @@ impl<P: Producer> Engine<P> {
                 self.forget(slot);
             }
             Some(Ok(Seen::Waits)) => {}
+            Some(Ok(Seen::Other)) => {
+                self.slots.close(slot);
+                self.scan_soon = true;
+                // One without a name is found by the scan.
+                if self.slots.get(slot).is_some_and(|t| t.name.is_some()) {
+                    self.wake(slot);
+                }
+            }
             Some(Ok(Seen::End { size, deleted })) => self.at_end(slot, size, deleted, now),
             Some(Err(error)) => {
                 let path = self.slots.get(slot).map(|t| t.path.clone()).unwrap_or_default();
@@ -202,6 +210,9 @@ impl<P: Producer> Engine<P> {
     /// What is new of a file; of one that waits for another only as much as tells later whether it was truncated meanwhile.
     fn examine(&mut self, tracked: &mut Tracked, file: &Source, waits: bool, now: Now) -> io::Result<Seen> {
         let mut stat = file.stat(0)?;
+        if (stat.ino, stat.birth) != (tracked.ino, tracked.birth) {
+            return Ok(Seen::Other);
+        }
         let maybe_other = tracked.rest.look(&stat, now.mono);
         if file.is_packed() {
             if stat.size > 0 && tracked.is_untouched() && !tracked.resolved {
@@ -437,6 +448,8 @@ enum Seen {
     /// For another file's end.
     Waits,
     Truncated(Stat),
+    /// The descriptor is another file's: a file system that goes by names gave it to who has the name now.
+    Other,
     /// Maybe a copy in the making.
     Incomplete,
     /// Compressed or unmatched, and not the continuation of a file that is to be read.

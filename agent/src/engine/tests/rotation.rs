@@ -215,3 +215,41 @@ fn a_file_on_the_inode_of_a_deleted_one_is_read_from_its_beginning() {
         assert_eq!(names("new", 0..50), messages[messages.len() - 50..]);
     }
 }
+
+#[test]
+fn renamed_where_an_open_descriptor_goes_by_the_name() {
+    // Seen by a scan first, or by a look.
+    for scanned in [true, false] {
+        for lines in [10, 1000] {
+            let mut rig = Rig::new();
+            rig.append("app.log", numbered("a", 0..500));
+            rig.settle();
+            rig.engine.as_mut().unwrap().watcher = Watcher::new().unwrap();
+            rig.rename("app.log", "app.log.1");
+            rig.append("app.log", numbered("b", 0..lines));
+            rig.append("app.log.1", numbered("a", 500..510));
+            let engine = rig.engine.as_mut().unwrap();
+            let slot = engine.slots.by_name(&rig.dir.path().join("logs/app.log")).unwrap();
+            let other = fs::File::open(rig.dir.path().join("logs/app.log")).unwrap();
+            engine.slots.get_mut(slot).unwrap().file = Some(crate::source::Source::Plain(other));
+            if scanned {
+                rig.pass(Duration::from_secs(10));
+            } else {
+                engine.wake(slot);
+            }
+            rig.settle();
+            rig.append("app.log.1", numbered("a", 510..520));
+            rig.pass(Duration::from_secs(10));
+            rig.settle();
+            let expected = [names("a", 0..510), names("b", 0..lines), names("a", 510..520)].concat();
+            assert!(
+                expected == rig.messages(),
+                "scanned: {scanned}, {lines} lines: {} of {}",
+                rig.messages().len(),
+                expected.len()
+            );
+            let (read, ledger) = rig.ledger();
+            assert_eq!((read, expected.len() as u64), (ledger.finished(), ledger.acknowledged), "the ledger adds up");
+        }
+    }
+}
