@@ -26,6 +26,11 @@ pub struct FailingFs {
     pub mount: PathBuf,
 }
 
+/// A directory shown elsewhere by FUSE: no event tells there of what is done here, and open descriptors go by the name.
+pub struct FuseFs {
+    pub mount: PathBuf,
+}
+
 fn call(program: &str, args: &[&str]) -> Result<()> {
     let output = Command::new(program).args(args).output().with_context(|| format!("running {program}"))?;
     ensure!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -133,5 +138,20 @@ impl Drop for LoopFs {
     fn drop(&mut self) {
         let _ = call("umount", &["-l", &self.mount.to_string_lossy()]);
         let _ = std::fs::remove_file(&self.image);
+    }
+}
+
+impl FuseFs {
+    /// Shows `dir` at `mount`.
+    pub fn create(dir: &Path, mount: PathBuf) -> Result<Self> {
+        std::fs::create_dir_all(&mount)?;
+        call("bindfs", &[&dir.to_string_lossy(), &mount.to_string_lossy()])?;
+        Ok(Self { mount })
+    }
+}
+
+impl Drop for FuseFs {
+    fn drop(&mut self) {
+        let _ = call("umount", &[&self.mount.to_string_lossy()]);
     }
 }

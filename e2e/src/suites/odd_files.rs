@@ -1,5 +1,5 @@
 //! Files that no agent likes: a line without end, noise, broken encodings, a directory named like a log, thousands at once, a
-//! full disk below its state, a file under a deleted one's inode number. Each is told or counted, and files beside them lose nothing.
+//! full disk below its state, a file under a deleted one's inode number, files renamed behind a mount. Each is told or counted, and files beside them lose nothing.
 
 mod reused;
 
@@ -98,9 +98,10 @@ pub(super) async fn run(room: &Room) -> Result<String> {
     start_on_full_disk(&mut odd, &disk, &logs).await.context("started on a full disk")?;
     pipeline.stop_all().await?;
     let reused = reused::inodes(&room.dir.join("reused")).await.context("inode numbers used again")?;
+    let shown = reused::descriptors(&room.dir.join("shown")).await.context("rotated behind a mount")?;
     Ok(format!(
         "a line of {} MiB in {long:.1} s, {lines} lines of noise, {many} files at once in {files:.1} s, {told}, {written} steady lines, \
-         {reused}",
+         {reused}, {shown}",
         huge >> 20
     ))
 }

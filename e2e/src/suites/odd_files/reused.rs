@@ -1,4 +1,4 @@
-//! Where files lie: an ext4 gives a deleted file's inode number to the next one.
+//! Where files lie: an ext4 gives a deleted file's inode number to the next one, FUSE a renamed file's open descriptor.
 
 use std::{collections::HashMap, os::unix::fs::MetadataExt, path::Path, time::Duration};
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::{
     clock,
-    loopfs::LoopFs,
+    loopfs::{FuseFs, LoopFs},
     pipeline::{Part, Pipeline},
     readback,
 };
@@ -22,7 +22,7 @@ const LINES: u64 = 50;
 pub(super) async fn inodes(dir: &Path) -> Result<String> {
     std::fs::create_dir_all(dir)?;
     let disk = LoopFs::create(dir, "ext4", 16)?;
-    let mut place = Place::new(dir, &disk.mount).await?;
+    let mut place = Place::new(dir, &disk.mount, "60s").await?;
     let log = disk.mount.join("app.log");
     place.append(&log)?;
     for round in 0..ROUNDS {
@@ -55,6 +55,33 @@ pub(super) async fn inodes(dir: &Path) -> Result<String> {
     Ok(format!("{ROUNDS} inode numbers used again"))
 }
 
+/// Files are renamed on the other side of a mount, and written to before and after their successors come.
+pub(super) async fn descriptors(dir: &Path) -> Result<String> {
+    let files = dir.join("files");
+    std::fs::create_dir_all(&files)?;
+    let fuse = FuseFs::create(&files, dir.join("mount"))?;
+    let mut place = Place::new(dir, &fuse.mount, "1s").await?;
+    let (log, rotated) = (files.join("app.log"), |n: u64| files.join(format!("app.log.{n}")));
+    for round in 0..ROUNDS {
+        place.append(&log)?;
+        place.arrive().await?;
+        for n in (1..=round).rev() {
+            std::fs::rename(rotated(n), rotated(n + 1))?;
+        }
+        std::fs::rename(&log, rotated(1))?;
+        place.append(&rotated(1))?;
+        place.append(&log)?;
+        if round % 2 == 0 {
+            place.arrive().await.with_context(|| format!("round {round}"))?;
+        }
+        place.append(&rotated(1))?;
+        place.arrive().await.with_context(|| format!("round {round}, written to after its successor"))?;
+    }
+    place.each_once()?;
+    place.pipeline.stop_all().await?;
+    Ok(format!("{ROUNDS} rotations behind a mount"))
+}
+
 /// An agent over a directory.
 struct Place {
     pipeline: Pipeline,
@@ -62,10 +89,10 @@ struct Place {
 }
 
 impl Place {
-    async fn new(dir: &Path, logs: &Path) -> Result<Self> {
+    async fn new(dir: &Path, logs: &Path, rescan: &str) -> Result<Self> {
         let mut pipeline = Pipeline::new(&dir.join("pipeline"))?;
         let yaml = format!(
-            "state_dir: {}/agent\nkafka: {{ brokers: [\"{}\"] }}\nmetrics: \"127.0.0.1:{}\"\nrescan_interval: 60s\nmax_open_files: {OPEN}\n\
+            "state_dir: {}/agent\nkafka: {{ brokers: [\"{}\"] }}\nmetrics: \"127.0.0.1:{}\"\nrescan_interval: {rescan}\nmax_open_files: {OPEN}\n\
              inputs:\n  - {{ name: app, include: [\"{}/**/*.log\"], topic: reused }}\n",
             pipeline.dir.display(),
             pipeline.brokers,
