@@ -128,8 +128,8 @@ async fn hook(State(server): State<Server>, uri: axum::http::Uri, headers: Heade
     };
     // An answer that is broken off has told its status: only that of a request whose events were kept may be.
     let kept = || {
-        let response = take(&server);
-        if response.status().is_success() { Ok(json!({"items": [1]})) } else { Err(response) }
+        let status = take(&server).status();
+        if status.is_success() { Ok(json!({"items": [1]})) } else { Err(status) }
     };
     answer(&server, &headers, &body, take, kept).await
 }
@@ -139,7 +139,7 @@ async fn answer(
     headers: &HeaderMap,
     body: &str,
     usual: impl FnOnce(&Server) -> Response,
-    kept: impl FnOnce() -> Result<Value, Response>,
+    kept: impl FnOnce() -> Result<Value, StatusCode>,
 ) -> Response {
     let trick = {
         let mut endpoint = server.endpoint.lock();
@@ -163,7 +163,7 @@ async fn answer(
         Some(Trick::BreakOff) => {
             let mut answer = match kept() {
                 Ok(answer) => answer.to_string(),
-                Err(other) => return other,
+                Err(status) => return status.into_response(),
             };
             let length = answer.len();
             answer.truncate(length / 2);
@@ -176,7 +176,7 @@ async fn answer(
         Some(Trick::OneTooFew) => {
             let mut answer = match kept() {
                 Ok(answer) => answer,
-                Err(other) => return other,
+                Err(status) => return status.into_response(),
             };
             answer["items"].as_array_mut().unwrap().pop();
             axum_json(&answer)
