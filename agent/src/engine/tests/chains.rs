@@ -419,6 +419,25 @@ fn killed_when_the_truncation_was_seen_and_the_compressed_copy_was_not() {
     }
 }
 
+/// Copied, deleted, and another one under its name.
+fn copy_and_make_anew(rig: &mut Rig) {
+    rig.next_birth();
+    fs::copy(rig.path("app.log"), rig.path("app.log.1")).unwrap();
+    fs::remove_file(rig.path("app.log")).unwrap();
+    rig.next_birth();
+    rig.append("app.log", numbered("b", 0..10));
+}
+
+/// In whatever order, each under one id.
+fn all_there_and_nothing_again(rig: &mut Rig, mut expected: Vec<String>, case: &str) {
+    let distinct = rig.distinct();
+    let mut sorted = distinct.clone();
+    expected.sort();
+    sorted.sort();
+    assert!(expected == sorted, "{case}: {} instead of {} lines", sorted.len(), expected.len());
+    nothing_again(rig, &distinct, case);
+}
+
 #[test]
 fn compressed_when_the_copy_of_a_file_that_is_gone_was_found_and_not_looked_at() {
     for seen in 0..4 {
@@ -427,22 +446,13 @@ fn compressed_when_the_copy_of_a_file_that_is_gone_was_found_and_not_looked_at()
         rig.steps(8);
         rig.kill();
         rig.append("app.log", numbered("m", 0..10));
-        rig.next_birth();
-        fs::copy(rig.path("app.log"), rig.path("app.log.1")).unwrap();
-        fs::remove_file(rig.path("app.log")).unwrap();
-        rig.next_birth();
-        rig.append("app.log", numbered("b", 0..10));
+        copy_and_make_anew(&mut rig);
         rig.start();
         rig.steps(seen);
         compress(&rig, "app.log.1");
         settle(&mut rig);
-        let (distinct, case) = (rig.distinct(), format!("after {seen} steps"));
-        let mut expected = [names("a", 0..500), names("m", 0..10), names("b", 0..10)].concat();
-        let mut sorted = distinct.clone();
-        expected.sort();
-        sorted.sort();
-        assert_eq!(expected, sorted, "{case}");
-        nothing_again(&mut rig, &distinct, &case);
+        let expected = [names("a", 0..500), names("m", 0..10), names("b", 0..10)].concat();
+        all_there_and_nothing_again(&mut rig, expected, &format!("after {seen} steps"));
     }
 }
 
@@ -460,11 +470,7 @@ fn compressed_while_the_copy_of_a_file_that_is_gone_waits() {
         rig.kill();
         rig.append("app.log.2", numbered("p", 300..310));
         rig.append("app.log", numbered("a", 500..510));
-        rig.next_birth();
-        fs::copy(rig.path("app.log"), rig.path("app.log.1")).unwrap();
-        fs::remove_file(rig.path("app.log")).unwrap();
-        rig.next_birth();
-        rig.append("app.log", numbered("b", 0..10));
+        copy_and_make_anew(&mut rig);
         rig.start();
         rig.steps(seen);
         compress(&rig, "app.log.2");
@@ -473,12 +479,7 @@ fn compressed_while_the_copy_of_a_file_that_is_gone_waits() {
         settle(&mut rig);
         rig.pass(Duration::from_secs(60));
         settle(&mut rig);
-        let distinct = rig.distinct();
-        let mut expected = [names("p", 0..310), names("a", 0..510), names("b", 0..10)].concat();
-        let mut sorted = distinct.clone();
-        expected.sort();
-        sorted.sort();
-        assert!(expected == sorted, "{case}: {} instead of {} lines", sorted.len(), expected.len());
-        nothing_again(&mut rig, &distinct, &case);
+        let expected = [names("p", 0..310), names("a", 0..510), names("b", 0..10)].concat();
+        all_there_and_nothing_again(&mut rig, expected, &case);
     }
 }

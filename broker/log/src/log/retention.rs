@@ -107,17 +107,18 @@ impl Log {
         };
         let mut state = self.state.lock();
         for segment in &gone {
-            self.delete_later(rename_deleted(
-                self.disk(),
-                &self.dir,
-                segment.base_offset,
-                names::SEGMENT_AND_SNAPSHOT,
-            )?);
+            self.delete_segment_later(segment)?;
             state.unsynced_indexes.retain(|base| *base != segment.base_offset);
             state.unsynced_snapshots.retain(|offset| *offset != segment.base_offset);
             state.snapshots.retain(|offset| *offset != segment.base_offset);
         }
         Ok(gone.len())
+    }
+
+    /// Its files get the names of deleted ones; nothing is synced.
+    pub(super) fn delete_segment_later(&self, segment: &Segment) -> io::Result<()> {
+        self.delete_later(rename_deleted(self.disk(), &self.dir, segment.base_offset, names::SEGMENT_AND_SNAPSHOT)?);
+        Ok(())
     }
 
     /// These files, which have the names of deleted ones, go after file.delete.delay.ms.

@@ -1,11 +1,7 @@
 //! Cutting the log's end, for replicas that follow a new leader.
 
 use super::{Boundaries, Log};
-use crate::{
-    MaintenanceError, aborted_index, names, producer_snapshot,
-    producers::Producers,
-    segment::{Segment, rename_deleted},
-};
+use crate::{MaintenanceError, aborted_index, names, producer_snapshot, producers::Producers, segment::Segment};
 use logmill_disk::read_file;
 use std::{
     io,
@@ -58,12 +54,7 @@ impl Log {
             segments.drain(keep..).collect()
         };
         for segment in &gone {
-            self.delete_later(rename_deleted(
-                self.disk(),
-                &self.dir,
-                segment.base_offset,
-                names::SEGMENT_AND_SNAPSHOT,
-            )?);
+            self.delete_segment_later(segment)?;
         }
         for offset in state.snapshots.iter().filter(|snapshot| **snapshot > end) {
             match self.disk().remove_file(&names::segment_file(&self.dir, *offset, names::SNAPSHOT)) {
