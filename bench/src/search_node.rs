@@ -12,11 +12,15 @@ use logmill_e2e::{
     clock, http,
     peers::Search,
     pipeline::{Part, Pipeline},
-    ports, readback,
+    ports, readback, sample,
 };
 
 use crate::null_bulk::Bulk;
 
+/// Part of a core that a node uses which has nothing to do, the time over which that is looked at, and how long it may take to get there.
+const IDLE: f64 = 0.1;
+const LOOK: Duration = Duration::from_secs(1);
+const CALMING: Duration = Duration::from_secs(30);
 /// Connections of the loader: what keeps a node on two cores busy.
 const CONNECTIONS: usize = 4;
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -74,6 +78,25 @@ impl SearchNode {
             http::json("DELETE", &format!("{}/{name}", self.url), None).await?;
         }
         Ok(())
+    }
+
+    /// Before a run: no index, no garbage in the heap, and nothing left to do from the run before.
+    pub async fn calm(&self) -> Result<()> {
+        self.clear().await?;
+        let Running::Peer(search) = &self.running else { return Ok(()) };
+        let (pid, begin) = (search.pid()?, clock::now());
+        let collected = tokio::process::Command::new("jcmd").args([&pid.to_string(), "GC.run"]).output().await;
+        let collected = collected.context("running jcmd, which is part of a JDK")?;
+        ensure!(collected.status.success(), "jcmd: {}", String::from_utf8_lossy(&collected.stderr));
+        loop {
+            let before = sample::cpu_seconds(pid)?;
+            tokio::time::sleep(LOOK).await;
+            let used = sample::cpu_seconds(pid)? - before;
+            if used < IDLE * LOOK.as_secs_f64() {
+                return Ok(());
+            }
+            ensure!(begin.elapsed() < CALMING, "{} is busy without having anything to do", self.name);
+        }
     }
 
     /// Documents indexed so far, as the node counts them without a refresh: asking costs it nothing.

@@ -188,6 +188,15 @@ impl Reader {
             Self::Camel => "Apache Camel",
         }
     }
+
+    /// Of peers that do not bear on the ratio that counts, or take as long as all the others together, fewer.
+    fn rounds(self, most: usize) -> usize {
+        match self {
+            Self::Sinks => most,
+            Self::Rsyslog => most.min(3),
+            Self::Camel => 1,
+        }
+    }
 }
 
 fn agent(dir: &Path, brokers: &str) -> Result<Process> {
@@ -278,7 +287,7 @@ pub async fn null_endpoint(report: &mut Report, documents: u64, rounds: usize) -
 async fn warm(node: &SearchNode, bodies: &[Bulk], documents: u64) -> Result<()> {
     let (mut best, mut steady) = (0.0, 0);
     for _ in 0..MOST_WARMING {
-        node.clear().await?;
+        node.calm().await?;
         let rate = load(node, bodies, documents).await?.rate();
         steady = if rate < best * QUICKER { steady + 1 } else { 0 };
         if steady == 2 {
@@ -305,16 +314,17 @@ pub async fn real_node(report: &mut Report, documents: u64, rounds: usize) -> Re
     let (documents, mut quiet) = (records.documents, Quiet::new());
     let bodies = records.bodies().await?;
     // A JVM's runs differ more.
-    let most = rounds.max(5);
-    // Of a peer that takes as long as all the others together.
-    let slowly = 1;
+    let most = rounds.max(9);
     let node = SearchNode::peer("elasticsearch").await?;
     report.section(
         "Sinks beside a bare loader, rsyslog and Apache Camel, into Elasticsearch",
         &format!(
             "{documents} such records into Elasticsearch, by the sinks, rsyslog and Apache Camel (from exec on), and by a loader that\n\
-             sends the bodies of the sinks, prepared, over four connections; in turns on a warmed node, each time into empty indices\n\
-             under the sinks' template; the time ends when the node has indexed them all. Median of {most}, of Apache Camel {slowly}; of the documents lost, the most."
+             sends the bodies of the sinks, prepared, over four connections; in turns on a warmed node that is let come to rest before\n\
+             each run, each time into empty indices under the sinks' template; the time ends when the node has indexed them all. Median\n\
+             of {most}, of rsyslog {}, of Apache Camel {}; of the documents lost, the most.",
+            Reader::Rsyslog.rounds(most),
+            Reader::Camel.rounds(most)
         ),
         &["reader", "documents/s", "× the bare loader", "CPU-s per M documents", "peak MiB", "lost"],
     );
@@ -324,16 +334,16 @@ pub async fn real_node(report: &mut Report, documents: u64, rounds: usize) -> Re
     let (mut bare, mut runs) = (Vec::new(), Reader::ALL.map(|_| Vec::new()));
     for round in 0..most {
         let loaded = quiet.run(async || {
-            node.clear().await?;
+            node.calm().await?;
             load(&node, &bodies, documents).await
         });
         bare.push(loaded.await?);
         for (reader, runs) in Reader::ALL.into_iter().zip(&mut runs) {
-            if reader == Reader::Camel && round >= slowly {
+            if round >= reader.rounds(most) {
                 continue;
             }
             let run = quiet.run(async || {
-                node.clear().await?;
+                node.calm().await?;
                 let mut run = records.deliver(reader, &node.url, async || node.indexed().await).await?;
                 if reader == Reader::Sinks {
                     node.holds(documents).await?;
