@@ -119,8 +119,8 @@ pub struct TimestampOffset {
     pub leader_epoch: i32,
 }
 
-/// Told when a log's state that others wait for changes. Called on the committing thread (page-cache mode: the appending one) without
-/// locks held: it should only wake others.
+/// Told when a log's state that others wait for changes. Called on a committing thread (page-cache mode: the appending one) without
+/// a log's locks held: it should only wake others.
 pub trait LogListener: Send + Sync + 'static {
     fn high_watermark_moved(&self, high_watermark: i64);
     /// A sync failed: what is at or past `durable_end` will never be acknowledged; waiters fail.

@@ -1,17 +1,19 @@
 //! Whether to sync dirty files one by one or the file system as a whole: by count and by what each has cost so far.
 //!
-//! The first guess is from ext4 (7 KB to each of N files, then durable): fdatasync about 0.07 ms a file with four threads, syncfs about 0.3 ms and
+//! The first guess is from ext4 (some KB to each of N files, then durable): fdatasync about 0.3 ms a file with four threads at it, syncfs about 0.4 ms and
 //! 0.02 ms a file. A slower disk is slower at both. But syncfs also writes what others have dirty there, which may take a minute: after a dear one the
 //! next is tried only so much later that they cost little in the whole.
 
 use crate::GroupCommit;
 use std::time::Duration;
 
-/// Of each of several side by side.
-const FDATASYNC_US: f64 = 70.0;
+/// Files that are synced side by side.
+pub(crate) const SYNC_THREADS: usize = 4;
+/// Of each of them.
+const FDATASYNC_US: f64 = 300.0;
 /// Of one fdatasync.
-const SYNCFS: f64 = 4.0;
-const SYNCFS_PER_FILE: f64 = 0.3;
+const SYNCFS: f64 = 1.3;
+const SYNCFS_PER_FILE: f64 = 0.06;
 /// Weight of the newest measurement.
 const NEWEST: f64 = 0.2;
 /// A syncfs that took longer than the files one by one on any disk that is well is not tried again before so many times its own
@@ -44,18 +46,18 @@ impl Default for Costs {
 }
 
 impl Costs {
-    /// `syncs`: files and directories that would be synced one by one.
-    pub(crate) fn choose(&mut self, syncs: usize, option: GroupCommit, syncfs_possible: bool, now: Duration) -> Method {
+    /// `logs`: how many would be synced one by one.
+    pub(crate) fn choose(&mut self, logs: usize, option: GroupCommit, now: Duration) -> Method {
         let syncfs = match option {
             GroupCommit::Fdatasync => false,
             GroupCommit::Syncfs => true,
             GroupCommit::Auto => {
                 // What is not measured any more drifts back to the guess, so that it is tried again.
                 self.syncfs_factor += (1.0 - self.syncfs_factor) * 0.01;
-                now >= self.rests_until && self.syncfs_us(syncs) < self.fdatasync * syncs as f64
+                now >= self.rests_until && self.syncfs_us(logs) < self.fdatasync * logs as f64 / SYNC_THREADS as f64
             }
         };
-        if syncfs && syncfs_possible { Method::Syncfs } else { Method::Fdatasync }
+        if syncfs && logs > 0 { Method::Syncfs } else { Method::Fdatasync }
     }
 
     /// What the chosen method took, until `now`.
@@ -90,12 +92,11 @@ mod tests {
     #[test]
     fn few_files_go_one_by_one_and_many_at_once() {
         let mut costs = Costs::default();
-        assert_eq!(costs.choose(1, GroupCommit::Auto, true, NOW), Method::Fdatasync);
-        assert_eq!(costs.choose(4, GroupCommit::Auto, true, NOW), Method::Fdatasync);
-        assert_eq!(costs.choose(10, GroupCommit::Auto, true, NOW), Method::Syncfs);
-        assert_eq!(costs.choose(1000, GroupCommit::Auto, false, NOW), Method::Fdatasync);
-        assert_eq!(costs.choose(1, GroupCommit::Syncfs, true, NOW), Method::Syncfs);
-        assert_eq!(costs.choose(1000, GroupCommit::Fdatasync, true, NOW), Method::Fdatasync);
+        assert_eq!(costs.choose(1, GroupCommit::Auto, NOW), Method::Fdatasync);
+        assert_eq!(costs.choose(4, GroupCommit::Auto, NOW), Method::Fdatasync);
+        assert_eq!(costs.choose(10, GroupCommit::Auto, NOW), Method::Syncfs);
+        assert_eq!(costs.choose(1, GroupCommit::Syncfs, NOW), Method::Syncfs);
+        assert_eq!(costs.choose(1000, GroupCommit::Fdatasync, NOW), Method::Fdatasync);
     }
 
     #[test]
@@ -104,8 +105,8 @@ mod tests {
         for _ in 0..50 {
             costs.measured(Method::Fdatasync, 2, Duration::from_millis(20), NOW);
         }
-        assert_eq!(costs.choose(2, GroupCommit::Auto, true, NOW), Method::Fdatasync);
-        assert_eq!(costs.choose(10, GroupCommit::Auto, true, NOW), Method::Syncfs);
+        assert_eq!(costs.choose(2, GroupCommit::Auto, NOW), Method::Fdatasync);
+        assert_eq!(costs.choose(10, GroupCommit::Auto, NOW), Method::Syncfs);
     }
 
     #[test]
@@ -115,8 +116,8 @@ mod tests {
             costs.measured(Method::Syncfs, 10, Duration::from_millis(100), NOW);
         }
         let rested = NOW + Duration::from_secs(2);
-        assert_eq!(costs.choose(10, GroupCommit::Auto, true, rested), Method::Fdatasync);
-        let tried = (0..2000).any(|_| costs.choose(10, GroupCommit::Auto, true, rested) == Method::Syncfs);
+        assert_eq!(costs.choose(10, GroupCommit::Auto, rested), Method::Fdatasync);
+        let tried = (0..2000).any(|_| costs.choose(10, GroupCommit::Auto, rested) == Method::Syncfs);
         assert!(tried);
     }
 
@@ -125,8 +126,8 @@ mod tests {
         let mut costs = Costs::default();
         costs.measured(Method::Syncfs, 1000, Duration::from_secs(60), NOW);
         let soon = NOW + Duration::from_secs(590);
-        assert!((0..2000).all(|_| costs.choose(1000, GroupCommit::Auto, true, soon) == Method::Fdatasync));
+        assert!((0..2000).all(|_| costs.choose(1000, GroupCommit::Auto, soon) == Method::Fdatasync));
         let later = NOW + Duration::from_secs(601);
-        assert_eq!(costs.choose(1000, GroupCommit::Auto, true, later), Method::Syncfs);
+        assert_eq!(costs.choose(1000, GroupCommit::Auto, later), Method::Syncfs);
     }
 }

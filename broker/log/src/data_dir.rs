@@ -5,16 +5,18 @@ mod commit;
 mod compact;
 pub(crate) mod delete;
 mod open;
-mod sync_threads;
 
 use crate::{
-    Committer, DiskSpace, Durability, Log, LogConfig, OpenError, PartitionDir, StatsSnapshot, TopicId, log::OpenLog,
-    names, shared::Shared,
+    Committer, DiskSpace, Durability, Log, LogConfig, OpenError, PartitionDir, StatsSnapshot, TopicId,
+    commit_choice::SYNC_THREADS, log::OpenLog, names, shared::Shared,
 };
 use logmill_disk::{DiskLock, ReplaceSites, replace_file};
 use parking_lot::Mutex;
-use std::{path::Path, sync::Arc, thread::JoinHandle};
-use sync_threads::SyncThreads;
+use std::{
+    path::Path,
+    sync::Arc,
+    thread::{self, JoinHandle},
+};
 
 const CLEAN_SHUTDOWN: ReplaceSites = ReplaceSites { data: "clean shutdown data", dir: "clean shutdown directory" };
 
@@ -24,7 +26,7 @@ pub struct DataDir {
     found: Vec<PartitionDir>,
     was_clean: bool,
     lock: Mutex<Option<DiskLock>>,
-    committer: Mutex<Option<JoinHandle<()>>>,
+    committer: Mutex<Vec<JoinHandle<()>>>,
     /// One opening or deletion at a time.
     changing: Mutex<()>,
 }
@@ -191,7 +193,7 @@ impl DataDir {
             log.begin_close();
         }
         let error = || OpenError::io(&self.shared.root);
-        self.shared.commit(&mut SyncThreads::none());
+        self.shared.commit_all();
         let closed = self.shared.checkpoint(true).and_then(|()| self.shared.write_log_starts());
         let undone = logs.iter().filter(|log| log.fenced_at().is_some() || log.has_unsynced()).count();
         self.shared.logs.write().clear();
@@ -207,9 +209,11 @@ impl DataDir {
 
     fn start_committer(&self) -> Result<(), OpenError> {
         if self.shared.options.committer == Committer::Thread {
-            let shared = Arc::clone(&self.shared);
-            let thread = std::thread::Builder::new().name("log-commit".into()).spawn(move || shared.run_committer());
-            *self.committer.lock() = Some(thread.map_err(OpenError::io(&self.shared.root))?);
+            for _ in 0..SYNC_THREADS {
+                let shared = Arc::clone(&self.shared);
+                let thread = thread::Builder::new().name("log-commit".into()).spawn(move || shared.run_committer());
+                self.committer.lock().push(thread.map_err(OpenError::io(&self.shared.root))?);
+            }
         }
         Ok(())
     }
@@ -220,8 +224,7 @@ impl DataDir {
             queue.stop = true;
             self.shared.wake.notify_all();
         }
-        if let Some(thread) = self.committer.lock().take() {
-            // A panic there has been printed; the commit below finds what it left.
+        for thread in self.committer.lock().drain(..) {
             let _ = thread.join();
         }
     }

@@ -1,7 +1,7 @@
 //! Kafka's log on disk: segments, indexes, producer state, recovery, group commit, retention, compaction.
 //!
 //! A [`DataDir`] holds partitions in Kafka's own layout; a [`Log`] is one of them. Appends go to the page cache under the
-//! partition's lock; one committer per data directory syncs whatever is dirty, several files side by side with threads that help it; the high watermark follows what is durable.
+//! partition's lock; the committer's threads, a few per data directory, sync whatever is dirty, log by log or all at once; the high watermark follows what is durable.
 //!
 //! Invariants:
 //! - The high watermark never passes an offset whose bytes, file name and directory names are not durable (`Durability::Fsync`).

@@ -86,8 +86,10 @@ struct State {
     new_names: bool,
     /// Nor is the directory's own, nor its metadata file.
     new_partition: bool,
-    /// In the committer's queue.
+    /// In the committer's queue, or to be put there once the commit under way is over.
     queued: bool,
+    /// A commit is under way: its sync would take away from another's the news that a write failed.
+    committing: bool,
     /// With page-cache durability: records since the last sync that flush.messages or flush.ms asked for, and when (ms) the first of them came.
     unflushed: u64,
     unflushed_since: i64,

@@ -13,7 +13,7 @@ use crate::{
 use logmill_disk::{FileSystem, ReplaceSites, replace_file};
 use parking_lot::{Condvar, Mutex, RwLock};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     io,
     path::PathBuf,
     sync::{
@@ -35,8 +35,9 @@ pub(crate) struct Shared {
     pub file_system: Option<Arc<dyn FileSystem>>,
     pub queue: Mutex<Queue>,
     pub wake: Condvar,
-    /// One commit or checkpoint at a time; with what commits cost so far.
-    pub committing: Mutex<Costs>,
+    /// Shared by those who sync a log each; alone is who syncs the file system or changes what commits rely on.
+    pub committing: RwLock<()>,
+    pub costs: Mutex<Costs>,
     pub logs: RwLock<HashMap<PartitionKey, Arc<Log>>>,
     pub stored: Mutex<Stored>,
     /// Bytes appended since the last checkpoint.
@@ -54,7 +55,7 @@ pub(crate) struct Shared {
 /// What the committer is to do.
 #[derive(Default)]
 pub(crate) struct Queue {
-    pub dirty: Vec<Arc<Log>>,
+    pub dirty: VecDeque<Arc<Log>>,
     pub checkpoint: bool,
     pub stop: bool,
 }
@@ -73,12 +74,17 @@ impl Shared {
     pub(crate) fn enqueue(&self, log: &Weak<Log>) {
         if let Some(log) = log.upgrade() {
             let mut queue = self.queue.lock();
-            queue.dirty.push(log);
-            // The committer looks again before it waits.
+            queue.dirty.push_back(log);
+            // Whoever takes one of several wakes the next.
             if queue.dirty.len() == 1 {
                 self.wake.notify_one();
             }
         }
+    }
+
+    /// The same by a thread of the committer, which looks into the queue next by itself.
+    pub(crate) fn enqueue_again(&self, log: &Arc<Log>) {
+        self.queue.lock().dirty.push_back(Arc::clone(log));
     }
 
     pub(crate) fn appended(&self, bytes: u64) {

@@ -41,7 +41,10 @@ pub(crate) fn register(registry: &Registry, data_dirs: &Arc<DataDirs>) -> Result
     registry.register(Box::new(cleaner::CleanerCollector::new(data_dirs)?))?;
     registry.register(Box::new(LogCollector {
         data_dirs: Arc::downgrade(data_dirs),
-        commits: IntCounter::new("logmill_broker_commits_total", "Group commits: syncs of all that was dirty")?,
+        commits: IntCounter::new(
+            "logmill_broker_commits_total",
+            "Group commits: syncs of what is dirty of one partition or, when there are many, of all",
+        )?,
         committed_partitions: IntCounter::new(
             "logmill_broker_committed_partitions_total",
             "Partitions synced, over all group commits",

@@ -16,7 +16,7 @@ impl Shared {
     /// `closing`: nothing will be appended any more.
     pub(crate) fn checkpoint(&self, closing: bool) -> io::Result<()> {
         // No commit meanwhile: a failed syncfs must be seen by whoever waits for it.
-        let _commits = self.committing.lock();
+        let _commits = self.committing.write();
         self.since_checkpoint.store(0, Ordering::Relaxed);
         let mut prepared = Vec::new();
         let mut result = Ok(());

@@ -1,33 +1,38 @@
-//! Group commit: everything dirty at once, while the next ones gather.
+//! Commits: what is dirty becomes durable, log by log on several threads or all at once, while the next appends gather.
 
-use super::{DataDir, sync_threads::SyncThreads};
-use crate::{commit_choice::Method, log::Ticket, shared::Shared};
+use super::DataDir;
+use crate::{Log, commit_choice::Method, log::Ticket, shared::Shared};
+use logmill_disk::FileSystem;
 use std::{
-    io, iter,
+    io, iter, mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-        mpsc,
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 impl DataDir {
-    /// Syncs what is dirty, on this thread, and writes checkpoints if they are due; returns how many partitions were dirty. The committer's thread
-    /// does this by itself.
+    /// Syncs what is dirty, on this thread, and writes checkpoints if they are due; returns how many partitions were dirty. The committer's threads
+    /// do this by themselves.
     pub fn commit(&self) -> usize {
-        let committed = self.shared.commit(&mut SyncThreads::none());
+        let committed = self.shared.commit_all();
         self.shared.checkpoint_if_due();
         committed
     }
 }
 
+/// What a thread of the committer does next.
+enum Next<'a> {
+    One(Arc<Log>),
+    AllAtOnce(&'a dyn FileSystem),
+    /// Look at the checkpoints only.
+    None,
+}
+
 impl Shared {
-    /// The committer's thread: woken by appends, never by time.
-    pub(crate) fn run_committer(self: &Arc<Self>) {
-        let mut threads = SyncThreads::to_help();
+    /// One of the committer's threads, woken by appends, never by time. Each takes the log that has waited longest, so that what comes to one does not
+    /// wait for others to be synced; the file system commits its metadata and flushes the disk's cache for all that sync at the same time.
+    pub(crate) fn run_committer(&self) {
         loop {
-            {
+            let next = {
                 let mut queue = self.queue.lock();
                 while queue.dirty.is_empty() && !queue.checkpoint && !queue.stop {
                     self.wake.wait(&mut queue);
@@ -35,9 +40,26 @@ impl Shared {
                 if queue.stop {
                     return;
                 }
-            }
+                queue.checkpoint = false;
+                let next = match self.to_sync_at_once(queue.dirty.len()) {
+                    Some(file_system) => Next::AllAtOnce(file_system),
+                    None => queue.dirty.pop_front().map_or(Next::None, Next::One),
+                };
+                if matches!(next, Next::One(_)) && !queue.dirty.is_empty() {
+                    self.wake.notify_one();
+                }
+                next
+            };
             let commit = || {
-                self.commit(&mut threads);
+                match next {
+                    Next::One(log) => {
+                        self.commit_one(&log);
+                    }
+                    Next::AllAtOnce(file_system) => {
+                        self.commit_at_once(file_system);
+                    }
+                    Next::None => {}
+                }
                 self.checkpoint_if_due();
             };
             if catch_unwind(AssertUnwindSafe(commit)).is_err() {
@@ -49,17 +71,71 @@ impl Shared {
     }
 
     fn checkpoint_if_due(&self) {
-        self.queue.lock().checkpoint = false;
-        if self.since_checkpoint.load(Ordering::Relaxed) >= self.options.recovery_point_bytes
+        let due = self.options.recovery_point_bytes;
+        // Of several threads that see it, one.
+        if self.since_checkpoint.load(Ordering::Relaxed) >= due
+            && self.since_checkpoint.swap(0, Ordering::Relaxed) >= due
             && let Err(error) = self.checkpoint(false)
         {
             tracing::error!(%error, root = %self.root.display(), "cannot write the recovery points");
         }
     }
 
-    pub(crate) fn commit(self: &Arc<Self>, threads: &mut SyncThreads) -> usize {
-        let mut costs = self.committing.lock();
-        let dirty = std::mem::take(&mut self.queue.lock().dirty);
+    pub(crate) fn commit_all(&self) -> usize {
+        let dirty = {
+            let mut queue = self.queue.lock();
+            if let Some(file_system) = self.to_sync_at_once(queue.dirty.len()) {
+                drop(queue);
+                return self.commit_at_once(file_system);
+            }
+            mem::take(&mut queue.dirty)
+        };
+        dirty.iter().filter(|log| self.commit_one(log)).count()
+    }
+
+    /// The file system, if that is to be synced and not one log after the other.
+    fn to_sync_at_once(&self, dirty: usize) -> Option<&dyn FileSystem> {
+        let file_system = self.file_system.as_deref()?;
+        let now = self.options.clock.elapsed();
+        let method = self.costs.lock().choose(dirty, self.options.group_commit, now);
+        (method == Method::Syncfs).then_some(file_system)
+    }
+
+    /// Returns whether there was anything to sync.
+    fn commit_one(&self, log: &Arc<Log>) -> bool {
+        let _commits = self.committing.read();
+        let ticket = match log.take_ticket() {
+            Ok(Some(ticket)) => ticket,
+            Ok(None) => return false,
+            Err(_) => {
+                if log.fence() {
+                    self.record_fences();
+                }
+                return false;
+            }
+        };
+        let start = self.options.clock.elapsed();
+        // Readers wait for what comes of it, whatever that is.
+        let synced = catch_unwind(AssertUnwindSafe(|| self.sync_ticket(&ticket)));
+        let synced = synced.unwrap_or_else(|_| Err(io::Error::other("panicked")));
+        self.measured(Method::Fdatasync, std::slice::from_ref(&ticket), start);
+        match synced {
+            Ok(()) => log.committed(&ticket),
+            Err(error) => {
+                self.stats.failed_syncs.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(log = log.name(), %error, "sync failed");
+                if log.fence() {
+                    self.record_fences();
+                }
+            }
+        }
+        true
+    }
+
+    /// All that are dirty once no other commit is under way; returns how many that were.
+    fn commit_at_once(&self, file_system: &dyn FileSystem) -> usize {
+        let _commits = self.committing.write();
+        let dirty = mem::take(&mut self.queue.lock().dirty);
         let mut tickets = Vec::with_capacity(dirty.len());
         let mut fenced = false;
         for log in dirty {
@@ -69,54 +145,36 @@ impl Shared {
                 Err(_) => fenced |= log.fence(),
             }
         }
-        if tickets.is_empty() {
-            if fenced {
-                self.record_fences();
-            }
-            return 0;
-        }
-        let count = tickets.len();
-        let syncs = tickets.iter().map(Ticket::syncs).sum();
-        let start = self.options.clock.elapsed();
-        let method = costs.choose(syncs, self.options.group_commit, self.file_system.is_some(), start);
-        fenced |= match (method, &self.file_system) {
-            (Method::Syncfs, Some(file_system)) => match file_system.syncfs("commit syncfs") {
-                Ok(()) => {
-                    tickets.iter().for_each(|ticket| ticket.log.committed(ticket));
-                    false
-                }
+        if !tickets.is_empty() {
+            let start = self.options.clock.elapsed();
+            let synced = file_system.syncfs("commit syncfs");
+            self.measured(Method::Syncfs, &tickets, start);
+            match synced {
+                Ok(()) => tickets.iter().for_each(|ticket| ticket.log.committed(ticket)),
                 Err(error) => {
                     self.commit_failed(&error, tickets.iter().map(|ticket| &ticket.log));
-                    true
+                    fenced = true;
                 }
-            },
-            _ => self.sync_each_log(tickets, threads),
-        };
-        let now = self.options.clock.elapsed();
-        let took = now.saturating_sub(start);
-        costs.measured(method, syncs, took, now);
-        self.stats.commit(count, method == Method::Syncfs, took);
+            }
+        }
         if fenced {
             self.record_fences();
         }
-        count
+        tickets.len()
     }
 
-    /// Side by side, as far as there are threads. Returns whether any log was fenced.
-    fn sync_each_log(self: &Arc<Self>, tickets: Vec<Ticket>, threads: &mut SyncThreads) -> bool {
-        let new_partition = tickets.iter().any(|ticket| ticket.partition);
-        let root = new_partition.then(|| self.options.disk.sync_dir(&self.root, "commit data directory"));
-        let root_error = root.and_then(Result::err);
-        let count = tickets.len();
-        let (told, fenced) = mpsc::sync_channel(count);
-        let round = Arc::new(Round { shared: Arc::clone(self), tickets, root_error, next: AtomicUsize::new(0), told });
-        threads.join_in(&round);
-        round.work();
-        fenced.iter().take(count).fold(false, |any, fenced| any | fenced)
+    fn measured(&self, method: Method, tickets: &[Ticket], start: std::time::Duration) {
+        let now = self.options.clock.elapsed();
+        let (took, syncs) = (now.saturating_sub(start), tickets.iter().map(Ticket::syncs).sum());
+        self.costs.lock().measured(method, syncs, took, now);
+        self.stats.commit(tickets.len(), method == Method::Syncfs, took);
     }
 
     fn sync_ticket(&self, ticket: &Ticket) -> io::Result<()> {
         let disk = &*self.options.disk;
+        if ticket.partition {
+            disk.sync_dir(&self.root, "commit data directory")?;
+        }
         for file in &ticket.files {
             file.sync_data("commit file")?;
         }
@@ -130,7 +188,7 @@ impl Shared {
     }
 
     /// The error is reported once, whoever's data were lost: every log that has anything unsynced is fenced.
-    pub(crate) fn commit_failed<'a>(&self, error: &io::Error, committing: impl Iterator<Item = &'a Arc<crate::Log>>) {
+    pub(crate) fn commit_failed<'a>(&self, error: &io::Error, committing: impl Iterator<Item = &'a Arc<Log>>) {
         self.stats.failed_syncs.fetch_add(1, Ordering::Relaxed);
         tracing::error!(%error, root = %self.root.display(), "commit failed");
         for log in committing {
@@ -145,45 +203,6 @@ impl Shared {
 impl Ticket {
     /// Syncs it takes one by one.
     fn syncs(&self) -> usize {
-        self.files.len() + usize::from(self.names || self.partition) + usize::from(self.partition)
-    }
-}
-
-/// The logs of one commit that are synced one by one, each by whoever comes first.
-pub(super) struct Round {
-    shared: Arc<Shared>,
-    pub(super) tickets: Vec<Ticket>,
-    /// Why the data directory, which has the names of new partitions, could not be synced.
-    root_error: Option<io::Error>,
-    next: AtomicUsize,
-    /// Whether a log was fenced, once for each.
-    told: mpsc::SyncSender<bool>,
-}
-
-impl Round {
-    /// Each log is told as soon as its own is durable.
-    pub(super) fn work(&self) {
-        while let Some(ticket) = self.tickets.get(self.next.fetch_add(1, Ordering::Relaxed)) {
-            // The committer waits for this thread's word, whatever becomes of the sync.
-            let synced = catch_unwind(AssertUnwindSafe(|| self.sync(ticket)));
-            let fenced = match synced.unwrap_or_else(|_| Err(io::Error::other("panicked"))) {
-                Ok(()) => false,
-                Err(error) => {
-                    self.shared.stats.failed_syncs.fetch_add(1, Ordering::Relaxed);
-                    tracing::error!(log = ticket.log.name(), %error, "sync failed");
-                    ticket.log.fence()
-                }
-            };
-            let _ = self.told.send(fenced);
-        }
-    }
-
-    fn sync(&self, ticket: &Ticket) -> io::Result<()> {
-        match &self.root_error {
-            Some(e) if ticket.partition => return Err(io::Error::new(e.kind(), e.to_string())),
-            _ => self.shared.sync_ticket(ticket)?,
-        }
-        ticket.log.committed(ticket);
-        Ok(())
+        self.files.len() + usize::from(self.names || self.partition) + 2 * usize::from(self.partition)
     }
 }

@@ -35,7 +35,7 @@ impl DataDir {
             }
         }
         // A commit under way would find the directory gone.
-        let _commits = self.shared.committing.lock();
+        let _commits = self.shared.committing.write();
         // A later log of the same name must not be taken for this one.
         self.shared.forget(logs).map_err(OpenError::io(root))?;
         for ((topic, partition), delay) in logs.iter().zip(delays) {

@@ -39,7 +39,8 @@ impl DataDir {
             file_system: usable.then_some(file_system),
             queue: Mutex::new(Queue::default()),
             wake: Condvar::new(),
-            committing: Mutex::new(Costs::default()),
+            committing: RwLock::new(()),
+            costs: Mutex::new(Costs::default()),
             logs: RwLock::new(HashMap::new()),
             stored: Mutex::new(Stored::default()),
             since_checkpoint: AtomicU64::new(0),
@@ -82,7 +83,7 @@ impl DataDir {
             found,
             was_clean,
             lock: Mutex::new(Some(lock)),
-            committer: Mutex::new(None),
+            committer: Mutex::default(),
             changing: Mutex::new(()),
         });
         data_dir.start_committer()?;

@@ -133,10 +133,8 @@ impl Log {
 
     fn ask_for_commit(&self, state: &mut State) {
         state.flushing = self.shared.options.durability == Durability::PageCache;
-        if !state.queued {
-            state.queued = true;
+        if self.queue(state) {
             state.unflushed = 0;
-            self.shared.enqueue(&self.me);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The log's side of a group commit: what is dirty, and what happens once it is durable or lost.
 
-use super::{Boundary, Log, Phase};
+use super::{Boundary, Log, Phase, State};
 use crate::names;
 use logmill_disk::DiskFile;
 use std::{
@@ -28,6 +28,15 @@ impl Ticket {
 }
 
 impl Log {
+    /// Wants to be synced; returns whether that is news.
+    pub(super) fn queue(&self, state: &mut State) -> bool {
+        let news = !std::mem::replace(&mut state.queued, true);
+        if news && !state.committing {
+            self.shared.enqueue(&self.me);
+        }
+        news
+    }
+
     /// Takes what is dirty; later appends queue anew.
     pub(crate) fn take_ticket(self: &Arc<Self>) -> io::Result<Option<Ticket>> {
         let mut state = self.state.lock();
@@ -37,6 +46,8 @@ impl Log {
         }
         let active = self.active();
         let position = active.size(self.disk(), &self.dir)?;
+        debug_assert!(!state.committing, "two commits of {} at a time", self.name());
+        state.committing = true;
         state.active_dirty = false;
         Ok(Some(Ticket {
             log: Arc::clone(self),
@@ -52,6 +63,10 @@ impl Log {
     pub(crate) fn committed(&self, ticket: &Ticket) {
         let shown = {
             let mut state = self.state.lock();
+            state.committing = false;
+            if state.queued {
+                self.shared.enqueue_again(&ticket.log);
+            }
             if state.truncations != ticket.truncations || self.fenced_at().is_some() {
                 return;
             }

@@ -116,6 +116,7 @@ impl OpenLog {
             new_names: created || !settled,
             new_partition: created || rewritten || !settled,
             queued: false,
+            committing: false,
             unflushed: 0,
             unflushed_since: 0,
             flushing: false,

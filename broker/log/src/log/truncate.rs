@@ -23,7 +23,7 @@ impl Log {
             return Ok(());
         }
         // No commit may be under way: what it is syncing would be forgotten.
-        let commits = self.shared.committing.lock();
+        let commits = self.shared.committing.write();
         // A checkpoint must not say that more is checked than there is.
         self.recovery_point.fetch_min(offset, Ordering::AcqRel);
         self.cleaned_to.fetch_min(offset, Ordering::AcqRel);
@@ -99,10 +99,7 @@ impl Log {
         self.touched.store(true, Ordering::Release);
         state.producers = self.producers_before(&state.snapshots, end)?;
         // The next commit raises the mark to the new end.
-        if !state.queued {
-            state.queued = true;
-            self.shared.enqueue(&self.me);
-        }
+        self.queue(&mut state);
         Ok(())
     }
 

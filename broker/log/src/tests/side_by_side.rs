@@ -1,4 +1,4 @@
-//! Many logs synced by the committer and the threads that help it at once.
+//! Many logs synced by the committer's threads at once.
 
 use super::fixture::*;
 use crate::{Committer, DataDir, GroupCommit, Log, LogListener, Options};
