@@ -123,6 +123,83 @@ fn join() -> impl Strategy<Value = Join> {
     ])
 }
 
+/// Traces with the lines around them.
+const TRACES: [(Preset, &str); 7] = [
+    (
+        Preset::Java,
+        "ERROR failed\njava.lang.IllegalStateException: no\n\tat a.B.c(B.java:7)\nCaused by: a.MyError: deep\n\t... 2 more\nafter\n",
+    ),
+    (
+        Preset::Python,
+        "ERROR failed\nTraceback (most recent call last):\n  File \"a.py\", line 1, in f\n    g()\nKeyError: 'x'\n\n\
+         During handling of the above exception, another exception occurred:\n\nTraceback (most recent call last):\n\
+         \x20 File \"a.py\", line 4\nmy.errors.Timeout: too long\nafter\n",
+    ),
+    (
+        Preset::Go,
+        "serving\npanic: boom\n[signal SIGSEGV: x]\n\ngoroutine 1 [running]:\nmain.(*T).f(0x1)\n\t/a/x.go:8 +0x1d\n\
+         created by net/http.(*Server).Serve in goroutine 1\n\t/a/server.go:3 +0x2\nexit status 2\nafter\n",
+    ),
+    (
+        Preset::Rust,
+        "started\nthread 'main' panicked at src/main.rs:2:5:\nno\nstack backtrace:\n   0: main\n   at /x.rs:1:2\n\
+         note: Some details are omitted\nafter\nError: cannot start\n\nCaused by:\n    0: no such file\nafter\n",
+    ),
+    (
+        Preset::Ruby,
+        "started\napp.rb:2:in `foo': boom (RuntimeError)\n\tfrom app.rb:5:in `<main>'\napp.rb:3:in `f': no (ArgumentError)\n\
+         \tfrom app.rb:5:in 'Foo#bar'\nafter\n",
+    ),
+    (
+        Preset::Php,
+        "PHP Fatal error:  Uncaught Exception: boom in /x.php:3\nStack trace:\n#0 /app/x.php(7): foo()\n#1 {main}\n\n\
+         Next RuntimeException: b in /app/x.php:9\nStack trace:\n#0 {main}\n  thrown in /app/x.php on line 3\nafter\n",
+    ),
+    (
+        Preset::Dotnet,
+        "ERROR failed\nSystem.InvalidOperationException: no\n ---> System.IO.IOException: inner\n   at A.B() in /x.cs:line 3\n\
+         \x20  --- End of inner exception stack trace ---\n   at A.C()\nafter\n",
+    ),
+];
+
+/// Lines as a container runtime writes them; those longer than `longest` in parts.
+fn in_container(container: Option<Container>, text: &str, longest: usize) -> String {
+    let wrap = |line: &str| {
+        let parts = line.len().div_ceil(longest).max(1);
+        let part = |n: usize| {
+            let (part, ends) = (&line[n * longest..line.len().min((n + 1) * longest)], n + 1 == parts);
+            match container {
+                None => format!("{part}{}", if ends { "\n" } else { "" }),
+                Some(Container::Docker) => {
+                    let log = serde_json::to_string(&format!("{part}{}", if ends { "\n" } else { "" })).unwrap();
+                    format!("{{\"log\":{log},\"stream\":\"stderr\",\"time\":\"T\"}}\n")
+                }
+                Some(_) => format!("2026-05-01T10:00:00Z stderr {} {part}\n", if ends { 'F' } else { 'P' }),
+            }
+        };
+        (0..parts).map(part).collect::<String>()
+    };
+    text.lines().map(wrap).collect()
+}
+
+#[test]
+fn the_same_traces_for_every_split_into_reads() {
+    for (preset, trace) in TRACES {
+        for container in [None, Some(Container::Docker), Some(Container::Cri)] {
+            let bytes = in_container(container, trace, 100);
+            let framing = joined(10_000, 99, Some(&Join::Preset(preset)), container);
+            let whole = frames(&framing, bytes.as_bytes(), &[], &[bytes.len()]);
+            for at in 1..bytes.len() {
+                let split = frames(&framing, bytes.as_bytes(), &[], &[at, bytes.len()]);
+                assert_eq!(whole, split, "{preset:?} in {container:?}, split at {at}");
+                let all = frames(&framing, bytes.as_bytes(), &[], &[at]);
+                assert_eq!(whole, all, "{preset:?} in {container:?}, reads of {at}");
+            }
+            assert!(!whole.is_empty(), "{preset:?} in {container:?}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn the_same_lines_for_every_split_into_reads(
@@ -173,6 +250,30 @@ proptest! {
                 end = start + raw;
             }
         }
+    }
+
+    #[test]
+    fn the_same_lines_of_containers_for_every_split_into_reads(
+        bytes in events(),
+        sizes in prop::collection::vec(1_usize..120, 1..6),
+        (max_line, max_lines, longest) in (60_usize..300, 2_usize..9, 1_usize..20),
+        join in prop::option::of(join()),
+        (written, read) in prop::sample::select(vec![
+            (Container::Docker, Container::Docker),
+            (Container::Cri, Container::Cri),
+            (Container::Docker, Container::Auto),
+            (Container::Cri, Container::Auto),
+            (Container::Cri, Container::Docker),
+        ]),
+        on_long_line in prop::sample::select(vec![OnLongLine::Truncate, OnLongLine::Split, OnLongLine::Drop]),
+        mut boundaries in prop::collection::vec(1_usize..600, 0..4),
+    ) {
+        let bytes = in_container(Some(written), std::str::from_utf8(&bytes).unwrap(), longest);
+        boundaries.sort_unstable();
+        boundaries.retain(|b| *b <= bytes.len());
+        let framing = Framing { on_long_line, ..joined(max_line, max_lines, join.as_ref(), Some(read)) };
+        let whole = frames(&framing, bytes.as_bytes(), &boundaries, &[bytes.len().max(1)]);
+        prop_assert_eq!(&whole, &frames(&framing, bytes.as_bytes(), &boundaries, &sizes));
     }
 }
 
