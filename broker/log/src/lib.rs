@@ -13,7 +13,8 @@
 //! - The log start is durable before anything below it goes; checkpoints speak only of logs that exist.
 //!
 //! Locks are taken in this order: `DataDir::changing`, `Shared::cleaning`, `Log::maintenance`, `Shared::committing`, `Log::state`, `Log::segments`, a segment's
-//! parts; `Shared::queue`, `Log::boundaries`, `Shared::compaction`, `Shared::deleted` and `Shared::space` are leaves. `Shared::stored` and `Shared::logs` are never held while a log's state is taken.
+//! parts; `Shared::queue`, `Log::boundaries`, `Shared::compaction`, `Shared::deleted` and `Shared::space` are leaves, but that `Shared::costs` is
+//! read with the queue held. `Shared::stored` and `Shared::logs` are never held while a log's state is taken.
 
 mod aborted_index;
 mod api;
