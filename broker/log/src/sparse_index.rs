@@ -4,7 +4,7 @@
 //! is rebuilt on recovery, so only checkpoints sync it.
 
 use crate::names;
-use logmill_disk::{Disk, DiskFile, read_file};
+use logmill_disk::{Disk, DiskFile};
 use std::{io, path::Path, sync::Arc};
 
 /// Entries gathered before they go to the file: a block of about 4 KiB.
@@ -120,8 +120,9 @@ impl<E: Entry> SparseIndex<E> {
         if self.in_file == 0 {
             return Ok(());
         }
-        let len = self.in_file * E::BYTES as u64;
-        let bytes = read_file(disk, &names::segment_file(dir, base_offset, E::EXTENSION), len)?;
+        // Without what a power cut left of an entry behind them.
+        let mut bytes = vec![0; usize::try_from(self.in_file).map_err(io::Error::other)? * E::BYTES];
+        disk.open(&names::segment_file(dir, base_offset, E::EXTENSION), false)?.read_exact_at(&mut bytes, 0)?;
         let mut entries: Vec<E> = bytes.chunks_exact(E::BYTES).filter_map(E::decode).collect();
         entries.append(&mut self.buffer);
         (self.buffer, self.in_file) = (entries, 0);
