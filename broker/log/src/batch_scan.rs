@@ -55,6 +55,20 @@ pub(crate) fn damaged(position: u64, reason: &dyn std::fmt::Display) -> io::Erro
     io::Error::new(io::ErrorKind::InvalidData, format!("at position {position}: {reason}"))
 }
 
+/// Whether the file has nothing but zeros from `from` to `to`.
+pub(crate) fn only_zeros(file: &dyn DiskFile, mut from: u64, to: u64) -> io::Result<bool> {
+    let mut block = vec![0; usize::try_from(to - from).unwrap_or(usize::MAX).min(BatchReader::BLOCK)];
+    while from < to {
+        let len = usize::try_from(to - from).unwrap_or(usize::MAX).min(block.len());
+        file.read_exact_at(&mut block[..len], from)?;
+        if block[..len].iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+        from += len as u64;
+    }
+    Ok(true)
+}
+
 /// Reads whole batches one after another, checking CRCs: for recovery.
 pub(crate) struct BatchReader<'a> {
     file: &'a dyn DiskFile,

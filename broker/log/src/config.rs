@@ -49,8 +49,8 @@ pub struct LogConfig {
     pub max_compaction_lag_ms: i64,
     /// `delete.retention.ms`: how long a tombstone stays after it was first compacted. Default 1 d.
     pub delete_retention_ms: i64,
-    /// Blocks are reserved ahead of the log's end (without changing the file's length), which saves metadata writes in syncs: in steps, or with `preallocate`
-    /// a whole segment at once. Default false.
+    /// Blocks are reserved ahead of the log's end, which saves metadata writes in syncs: in steps, the last of them filled with zeros where commits are small,
+    /// or with `preallocate` a whole segment at once and without zeros. Default false.
     pub preallocate: bool,
     /// `flush.messages`: with page-cache durability, so many records at most stay without a sync. Default: no bound (`u64::MAX`).
     pub flush_messages: u64,

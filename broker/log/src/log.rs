@@ -1,5 +1,6 @@
 //! One partition's log: its state and the lock-free views of it.
 
+mod ahead;
 mod append;
 mod checkpoint;
 mod commit;
@@ -17,6 +18,7 @@ pub(crate) use commit::Ticket;
 pub use read::Located;
 pub(crate) use recovery::OpenLog;
 
+use self::ahead::Ahead;
 use crate::{
     ActiveProducer, LogConfig, LogListener, TopicId,
     leader_epochs::LeaderEpochs,
@@ -97,15 +99,14 @@ struct State {
     flushing: bool,
     /// Counts truncations: a commit begun before one says nothing about what came after.
     truncations: u64,
-    /// Blocks of the active segment reserved up to here.
-    allocated: u64,
+    ahead: Ahead,
     /// Largest timestamp of the active segment's first batch, once known.
     first_timestamp: Option<i64>,
     /// Producer snapshots on disk, ascending.
     snapshots: Vec<i64>,
     bytes_since_snapshot: u64,
-    /// Base offsets of sealed segments whose indexes, and offsets of snapshots that, no checkpoint has synced yet.
-    unsynced_indexes: Vec<i64>,
+    /// Base offsets of sealed segments whose end and indexes, and offsets of snapshots that, no checkpoint has synced yet.
+    unsynced_segments: Vec<i64>,
     unsynced_snapshots: Vec<i64>,
 }
 

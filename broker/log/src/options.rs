@@ -2,7 +2,7 @@
 
 use crate::clock::{Clock, SystemClock};
 use logmill_disk::{Disk, RealDisk};
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 
 /// When a record counts as written: what the high watermark follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -47,6 +47,8 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// The recovery point is written after so many appended bytes, over all partitions. Default 64 MiB.
     pub recovery_point_bytes: u64,
+    /// Disk space is prepared ahead of a log's end in steps of so many bytes, each twice the one before. Default 64 KiB to 4 MiB.
+    pub ahead_bytes: RangeInclusive<u64>,
     /// Where the fences of failed syncs are recorded too, best on another device. Default: beside the data directory.
     pub fence_file: Option<PathBuf>,
     /// Bytes for the map of keys that compaction builds (Kafka's log.cleaner.dedupe.buffer.size); only as long as it runs. Default 32 MiB.
@@ -67,6 +69,7 @@ impl Default for Options {
             free_space_reserve: 256 << 20,
             clock: Arc::new(SystemClock::default()),
             recovery_point_bytes: 64 << 20,
+            ahead_bytes: 64 << 10..=4 << 20,
             fence_file: None,
             compaction_memory: 32 << 20,
             compaction_bytes_per_second: None,

@@ -200,18 +200,14 @@ impl Segment {
         f(indexes)
     }
 
-    /// Ends appending: the last time entry, index buffers to the files, blocks reserved past the end given back, the file closed once nobody reads it.
-    pub(crate) fn seal(&self, disk: &dyn Disk, dir: &Path, preallocated: bool) -> io::Result<()> {
-        let size = self.size(disk, dir)?;
+    /// Ends appending: the last time entry, index buffers to the files, the file closed once nobody reads it.
+    pub(crate) fn seal(&self, disk: &dyn Disk, dir: &Path) -> io::Result<()> {
         self.with_indexes(disk, dir, |indexes| {
             indexes.add_time(self.base_offset);
             indexes.flush(disk, dir, self.base_offset)
         })?;
         let mut parts = self.parts.lock();
         if let FileSlot::Held(file) = &parts.file {
-            if preallocated {
-                file.set_len(size)?;
-            }
             parts.file = FileSlot::Shared(Arc::downgrade(file));
         }
         parts.indexes = None;

@@ -1,6 +1,7 @@
 //! Tests of whole logs, on the simulated disk and on a real one.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod ahead;
 mod appending;
 mod compaction;
 mod compaction_crash;

@@ -4,7 +4,7 @@ use super::{Entry, Field, Visit};
 use logmill_protocol::records::{Batch, BatchHeader, HEADER_BYTES, LOG_OVERHEAD, TimestampType};
 use std::{
     fs::File,
-    io::{self, BufReader, Read},
+    io::{self, BufRead, BufReader, Read},
     path::Path,
 };
 
@@ -49,11 +49,15 @@ impl Walk {
         if left == 0 {
             return Ok(Step::End);
         }
-        if left < HEADER_BYTES as u64 {
+        let mut bytes = vec![0; HEADER_BYTES.min(usize::try_from(left).unwrap_or(HEADER_BYTES))];
+        self.file.read_exact(&mut bytes)?;
+        // A broker that runs, or was killed, has prepared the disk behind the log's end.
+        if only_zeros(&bytes) && self.rest_is_zeros()? {
+            return Ok(Step::End);
+        }
+        if bytes.len() < HEADER_BYTES {
             return Ok(Step::Damage(format!("{left} bytes at the end are not a batch")));
         }
-        let mut bytes = vec![0; HEADER_BYTES];
-        self.file.read_exact(&mut bytes)?;
         let header = match BatchHeader::parse(&bytes) {
             Ok(header) => header,
             Err(error) => return Ok(Step::Damage(error.to_string())),
@@ -69,6 +73,21 @@ impl Walk {
         self.position += len as u64;
         Ok(Step::Batch(header, bytes))
     }
+
+    fn rest_is_zeros(&mut self) -> io::Result<bool> {
+        loop {
+            let block = self.file.fill_buf()?;
+            if block.is_empty() || !only_zeros(block) {
+                return Ok(block.is_empty());
+            }
+            let len = block.len();
+            self.file.consume(len);
+        }
+    }
+}
+
+fn only_zeros(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte == 0)
 }
 
 pub(super) fn dump(path: &Path, base: i64, deep: bool, visit: &mut Visit<'_>) -> io::Result<()> {

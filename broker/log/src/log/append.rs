@@ -1,6 +1,9 @@
 //! Appending: checks, offsets, one write, indexes and producer state; all under the partition's lock.
 
-use super::{Boundary, Log, Phase, State};
+use super::{
+    Boundary, Log, Phase, State,
+    ahead::{Ahead, fill},
+};
 use crate::{
     AppendAs, AppendError, Appended, Durability, LogConfig, Origin, TimestampType,
     aborted_index::{AbortedTransaction, Marker},
@@ -15,9 +18,6 @@ use std::{
     ops::ControlFlow,
     sync::{Arc, atomic::Ordering},
 };
-
-/// Steps in which blocks are reserved ahead of the end: as much again as there is, within these.
-const PREALLOCATE: std::ops::RangeInclusive<u64> = 64 << 10..=4 << 20;
 
 /// What follows from giving batches their offsets.
 struct Placed {
@@ -83,7 +83,7 @@ impl Log {
         let position = active.size(self.disk(), &self.dir)?;
         let (file, created) = active.file_to_append(self.disk(), &self.dir)?;
         state.new_names |= created;
-        preallocate(&*file, state, config, position, position + len);
+        let zeros = state.ahead.reserve(&*file, config, &self.shared.options, position, position + len);
         let listed = file.write_all_at(batches, position).and_then(|()| {
             if aborted.is_empty() {
                 return Ok(());
@@ -100,6 +100,9 @@ impl Log {
             // Transactions are listed whose markers are gone.
             state.broken |= !aborted.is_empty();
             return Err(e);
+        }
+        if let Some(zeros) = zeros {
+            fill(&*file, zeros);
         }
         for (id, producer) in producers {
             state.producers.set(id, producer);
@@ -261,12 +264,14 @@ impl Log {
 
     /// Seals the active segment and begins one at the log's end.
     pub(super) fn roll(&self, state: &mut State, active: &Segment) -> io::Result<()> {
-        active.seal(self.disk(), &self.dir, state.allocated > 0)?;
-        state.unsynced_indexes.push(active.base_offset);
+        let size = active.size(self.disk(), &self.dir)?;
+        state.ahead.give_back(&*active.file(self.disk(), &self.dir)?, size)?;
+        active.seal(self.disk(), &self.dir)?;
+        state.unsynced_segments.push(active.base_offset);
         let base_offset = self.log_end_offset();
         self.snapshot_producers(state, base_offset)?;
         state.active_dirty = false;
-        state.allocated = 0;
+        state.ahead = Ahead::default();
         state.first_timestamp = None;
         self.segments.write().push(Arc::new(Segment::new(base_offset)));
         Ok(())
@@ -312,7 +317,7 @@ impl Log {
 
     /// A write that failed may have left a part, even a whole batch: it must not be found by a recovery behind what is appended next.
     fn undo_write(&self, file: &dyn DiskFile, state: &mut State, size: u64) {
-        state.allocated = size;
+        state.ahead = Ahead::none(size);
         if let Err(error) = file.set_len(size) {
             tracing::error!(log = self.name(), %error, "cannot take back a failed write");
             state.broken = true;
@@ -373,18 +378,4 @@ fn for_each_batch_mut(
 
 fn corrupt(reason: impl std::fmt::Display) -> AppendError {
     AppendError::Corrupt(reason.to_string())
-}
-
-/// Best effort: a disk that cannot refuses the write itself, if it must.
-fn preallocate(file: &dyn DiskFile, state: &mut State, config: &LogConfig, position: u64, end: u64) {
-    if end > state.allocated {
-        let step = if config.preallocate {
-            u64::from(config.segment_bytes)
-        } else {
-            position.clamp(*PREALLOCATE.start(), *PREALLOCATE.end())
-        };
-        let to = (end + step).min(u64::from(config.segment_bytes).max(end));
-        let _ = file.preallocate(to);
-        state.allocated = to;
-    }
 }

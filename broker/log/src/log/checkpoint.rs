@@ -32,7 +32,9 @@ impl Log {
         if state.phase == Phase::Deleted || self.fenced_at().is_some() || state.broken {
             return Ok(None);
         }
-        if !self.touched.swap(false, Ordering::AcqRel) {
+        let touched = self.touched.swap(false, Ordering::AcqRel);
+        let gives_back = closing && state.ahead.is_some();
+        if !touched && !gives_back {
             return Ok(None);
         }
         let prepared = self.prepare(&mut state, closing);
@@ -55,8 +57,8 @@ impl Log {
                 }
                 indexes.flush(self.disk(), &self.dir, active.base_offset)
             })?;
-            if closing && state.allocated > size {
-                active.file(self.disk(), &self.dir)?.set_len(size)?;
+            if closing {
+                state.ahead.give_back(&*active.file(self.disk(), &self.dir)?, size)?;
             }
         }
         let snapshot_bytes = self.shared.options.recovery_point_bytes / SNAPSHOTS_PER_RECOVERY_POINT;
@@ -74,7 +76,7 @@ impl Log {
         } else {
             None
         };
-        let mut indexes = std::mem::take(&mut state.unsynced_indexes);
+        let mut indexes = std::mem::take(&mut state.unsynced_segments);
         let snapshots = std::mem::take(&mut state.unsynced_snapshots);
         let mut files = Vec::new();
         for base in indexes.iter().copied().chain((size > 0).then_some(active.base_offset)) {
@@ -83,7 +85,8 @@ impl Log {
             if self.has_aborted.load(Ordering::Acquire) {
                 files.push(names::segment_file(&self.dir, base, names::TXN_INDEX));
             }
-            if page_cache {
+            // Sealed and closed ones have given back what was prepared behind their end.
+            if page_cache || closing || base != active.base_offset {
                 files.push(names::segment_file(&self.dir, base, names::LOG));
             }
         }
@@ -125,7 +128,7 @@ impl Log {
     /// The checkpoint failed: all of it is to be done again.
     pub(crate) fn checkpoint_failed(&self, prepared: &Prepared) {
         let mut state = self.state.lock();
-        state.unsynced_indexes.extend(&prepared.indexes);
+        state.unsynced_segments.extend(&prepared.indexes);
         state.unsynced_snapshots.extend(&prepared.snapshots);
         if prepared.rename.is_some() {
             state.epochs.mark_dirty();

@@ -49,6 +49,7 @@ impl Log {
         debug_assert!(!state.committing, "two commits of {} at a time", self.name());
         state.committing = true;
         state.active_dirty = false;
+        state.ahead.committed();
         Ok(Some(Ticket {
             log: Arc::clone(self),
             files: std::mem::take(&mut state.dirty_files),

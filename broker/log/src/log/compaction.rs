@@ -155,7 +155,7 @@ impl Log {
         segments.splice(place, [Arc::new(new)]);
         self.boundaries.lock().forget(|segment| group.iter().any(|old| old.base_offset == segment));
         drop(segments);
-        state.unsynced_indexes.retain(|base| !group.iter().any(|old| old.base_offset == *base));
+        state.unsynced_segments.retain(|base| !group.iter().any(|old| old.base_offset == *base));
         state.unsynced_snapshots.retain(|offset| !replaced.contains(offset));
         state.snapshots.retain(|offset| !replaced.contains(offset));
         Ok(())

@@ -3,10 +3,10 @@
 mod aborted;
 mod indexes;
 
-use super::{Boundaries, Log, Phase, State, swap};
+use super::{Boundaries, Log, Phase, State, ahead::Ahead, swap};
 use crate::{
     LogConfig, OpenError, TopicId,
-    batch_scan::{BatchReader, walk_headers},
+    batch_scan::{BatchReader, only_zeros, walk_headers},
     checkpoint_file::parse_epochs,
     leader_epochs::LeaderEpochs,
     names, producer_snapshot,
@@ -62,8 +62,8 @@ struct Recovery<'a> {
     producers: Producers,
     epochs: LeaderEpochs,
     snapshots: Vec<i64>,
-    /// Sealed segments whose indexes were rebuilt.
-    rebuilt: Vec<i64>,
+    /// Sealed segments whose end or indexes may not be on disk.
+    unsynced: Vec<i64>,
 }
 
 /// Where checking begins.
@@ -102,7 +102,7 @@ impl OpenLog {
                 .and_then(|()| disk.sync_dir(&dir, "recovery directory"))
                 .map_err(OpenError::io(&dir))?;
         }
-        let Recovery { segments, producers, mut epochs, snapshots, rebuilt, with_aborted, .. } = recovery;
+        let Recovery { segments, producers, mut epochs, snapshots, unsynced, with_aborted, .. } = recovery;
         let log_start = log_start.min(log_end);
         epochs.truncate_from_start(log_start);
         let state = State {
@@ -121,11 +121,11 @@ impl OpenLog {
             unflushed_since: 0,
             flushing: false,
             truncations: 0,
-            allocated: 0,
+            ahead: Ahead::default(),
             first_timestamp: None,
             snapshots,
             bytes_since_snapshot: 0,
-            unsynced_indexes: rebuilt,
+            unsynced_segments: unsynced,
             unsynced_snapshots: Vec::new(),
         };
         Ok(Arc::new_cyclic(|me| Log {
@@ -192,16 +192,20 @@ impl OpenLog {
             producers: Producers::default(),
             epochs: LeaderEpochs::default(),
             snapshots: Vec::new(),
-            rebuilt: Vec::new(),
+            unsynced: Vec::new(),
         };
         recovery.list(self.log_start)?;
         let first = recovery.segments.first().map_or(0, |segment| segment.base_offset);
         let log_start = self.log_start.unwrap_or(0).max(first);
         if recovery.segments.is_empty() {
             recovery.segments.push(Arc::new(Segment::new(log_start)));
+            recovery.load_epochs(log_start);
             return Ok((recovery, log_start, log_start, log_start));
         }
         let start = recovery.start(self.recovery_point)?;
+        if let Some(before) = recovery.before(&start) {
+            recovery.cut_zeros(&before)?;
+        }
         let recovery_point = start.offset;
         recovery.load_epochs(start.offset);
         recovery.load_producers(&start)?;
@@ -301,6 +305,12 @@ impl Recovery<'_> {
         Ok(beginning)
     }
 
+    /// The segment that ends where checking begins. Not if the data directory was closed: then all of it is as it should be.
+    fn before(&self, start: &Start) -> Option<Arc<Segment>> {
+        let at = start.segment.checked_sub(1).filter(|_| start.position == 0 && !self.clean)?;
+        self.segments.get(at).map(Arc::clone)
+    }
+
     fn load_epochs(&mut self, end: i64) {
         let path = self.dir.join(names::LEADER_EPOCHS);
         let entries = match read_file(self.disk, &path, LARGEST_SIDE_FILE) {
@@ -361,10 +371,9 @@ impl Recovery<'_> {
         let mut expected = start.offset;
         let mut position = start.position;
         let last = self.segments.len().saturating_sub(1);
-        if let Some(before) = start.segment.checked_sub(1).and_then(|at| self.segments.get(at)).map(Arc::clone)
-            && position == 0
-            && !self.clean
-        {
+        if let Some(before) = self.before(&start) {
+            // What a broker that was killed did to it may be in memory only.
+            self.unsynced.push(before.base_offset);
             // What is before the recovery point is not read again; one that is damaged is told when it is.
             if let Err(error) = self.check_indexes(&before, expected) {
                 tracing::error!(dir = %self.dir.display(), segment = before.base_offset, %error, "cannot check a segment's indexes");
@@ -393,9 +402,9 @@ impl Recovery<'_> {
                 expected = segment.base_offset;
             }
             if at < last {
-                self.rebuilt.push(segment.base_offset);
+                self.unsynced.push(segment.base_offset);
                 if !cut {
-                    segment.seal(self.disk, self.dir, false)?;
+                    segment.seal(self.disk, self.dir)?;
                 }
             }
             if cut {
@@ -414,7 +423,7 @@ impl Recovery<'_> {
         Ok(expected)
     }
 
-    /// Returns where the good part ends and whether something was cut.
+    /// Returns where the good part ends and whether something was cut from there on.
     fn check_segment(
         &mut self,
         segment: &Segment,
@@ -447,6 +456,8 @@ impl Recovery<'_> {
         self.rewrite_aborted(segment, from_offset, &aborted)?;
         segment.set_size(end);
         segment.trust_from(from);
+        // Zeros were prepared behind the log's end, or are what is left of a write whose data a power cut took.
+        let cut = end < size && !only_zeros(&*file, end, size)?;
         if end < size {
             file.set_len(end)?;
         }
@@ -457,7 +468,7 @@ impl Recovery<'_> {
                 return Err(error);
             }
         }
-        Ok((end, end < size))
+        Ok((end, cut))
     }
 }
 

@@ -108,7 +108,7 @@ impl Log {
         let mut state = self.state.lock();
         for segment in &gone {
             self.delete_segment_later(segment)?;
-            state.unsynced_indexes.retain(|base| *base != segment.base_offset);
+            state.unsynced_segments.retain(|base| *base != segment.base_offset);
             state.unsynced_snapshots.retain(|offset| *offset != segment.base_offset);
             state.snapshots.retain(|offset| *offset != segment.base_offset);
         }

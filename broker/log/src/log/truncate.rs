@@ -1,6 +1,6 @@
 //! Cutting the log's end, for replicas that follow a new leader.
 
-use super::{Boundaries, Log};
+use super::{Boundaries, Log, ahead::Ahead};
 use crate::{MaintenanceError, aborted_index, names, producer_snapshot, producers::Producers, segment::Segment};
 use logmill_disk::read_file;
 use std::{
@@ -64,7 +64,7 @@ impl Log {
         }
         state.snapshots.retain(|snapshot| *snapshot <= end);
         state.unsynced_snapshots.retain(|snapshot| *snapshot <= end);
-        state.unsynced_indexes.retain(|base| *base < segment.base_offset);
+        state.unsynced_segments.retain(|base| *base < segment.base_offset);
         let base = segment.base_offset;
         let relative = u32::try_from(end.saturating_sub(base)).unwrap_or(u32::MAX);
         segment.with_indexes(self.disk(), &self.dir, |indexes| {
@@ -86,7 +86,7 @@ impl Log {
         file.sync_data("truncate file")?;
         self.disk().sync_dir(&self.dir, "truncate directory")?;
         state.truncations += 1;
-        state.allocated = position;
+        state.ahead = Ahead::none(position);
         state.first_timestamp = None;
         for file in std::mem::take(&mut state.dirty_files) {
             file.sync_data("truncate file")?;

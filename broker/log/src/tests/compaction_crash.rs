@@ -53,6 +53,7 @@ fn open(disk: &SimDisk, clock: &Arc<AtomicI64>) -> Option<(Arc<DataDir>, Arc<Log
     let options = Options {
         clock: Arc::new(SharedClock(clock.clone())),
         recovery_point_bytes: 1500,
+        ahead_bytes: 50..=200,
         ..options(Arc::new(disk.clone()))
     };
     let dir = DataDir::open(Path::new(ROOT), options).ok()?;

@@ -21,7 +21,8 @@ impl LogListener for Fences {
 }
 
 fn open(disk: &SimDisk, group_commit: GroupCommit) -> Arc<DataDir> {
-    let options = Options { group_commit, recovery_point_bytes: 1500, ..options(Arc::new(disk.clone())) };
+    let options =
+        Options { group_commit, recovery_point_bytes: 1500, ahead_bytes: 50..=200, ..options(Arc::new(disk.clone())) };
     DataDir::open(Path::new("/data"), options).unwrap()
 }
 

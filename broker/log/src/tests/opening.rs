@@ -2,7 +2,8 @@
 
 use super::fixture::*;
 use crate::{
-    Clock, Committer, DataDir, GroupCommit, LogConfig, OpenError, Options, PartitionDir, ReadLimit, SystemClock, names,
+    AppendAs, Clock, Committer, DataDir, GroupCommit, LogConfig, OpenError, Options, PartitionDir, ReadLimit,
+    SystemClock, names,
 };
 use logmill_disk::{Disk, RealDisk, sim::SimDisk};
 use logmill_protocol::{compression::Compression, records::BatchBuilder};
@@ -287,4 +288,24 @@ fn offsets(log: &crate::Log) -> Vec<i64> {
         next = slice.base_offset + 1;
     }
     found
+}
+
+#[test]
+fn a_log_without_records_knows_its_epoch() {
+    let disk = SimDisk::new();
+    let dir = open_dir(&disk);
+    let log = open_log(&dir, small());
+    log.append(&mut batch(&["a", "b"]), AppendAs { leader_epoch: 3, ..CLIENT }).unwrap();
+    dir.commit();
+    log.delete_records_before(2).unwrap();
+    dir.close().unwrap();
+    // As a power cut leaves it before the next segment has a name.
+    for path in disk.read_dir(log.dir()).unwrap() {
+        if path.extension().is_some_and(|extension| extension == names::LOG) {
+            disk.remove_file(&path).unwrap();
+        }
+    }
+    let dir = open_dir(&disk);
+    let log = open_log(&dir, small());
+    assert_eq!((log.log_start_offset(), log.log_end_offset(), log.latest_epoch()), (2, 2, Some(3)));
 }

@@ -29,7 +29,8 @@ pub(super) struct Workload<'a> {
 type Stop = Option<String>;
 
 pub(super) fn run_options(disk: &SimDisk, group_commit: GroupCommit) -> Options {
-    Options { group_commit, recovery_point_bytes: 3000, ..options(Arc::new(disk.clone())) }
+    // Segments are small: zeros ahead of a log's end shall be in many of them.
+    Options { group_commit, recovery_point_bytes: 3000, ahead_bytes: 100..=400, ..options(Arc::new(disk.clone())) }
 }
 
 /// Runs until done or cut; the model then holds what was promised. `Err`: a promise was broken on the way.
