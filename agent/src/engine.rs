@@ -148,6 +148,8 @@ pub(crate) struct Engine<P> {
     read: VecDeque<usize>,
     /// Entries that must be durable before the next read.
     pending: Vec<Entry>,
+    /// Files are forgotten by pending entries.
+    forgot: bool,
     /// Slots whose position moved.
     moved: Vec<usize>,
     /// Slots of segments that may be removed from their spool.
@@ -245,6 +247,7 @@ impl<P: Producer> Engine<P> {
             read: VecDeque::new(),
             pending: Vec::new(),
             unseen_since_ms: log.state().written_ms,
+            forgot: false,
             moved: Vec::new(),
             spent: Vec::new(),
             timers: timers::Timers::default(),
@@ -442,7 +445,12 @@ impl<P: Producer> Engine<P> {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let entries = std::mem::take(&mut self.pending);
+        let mut entries = std::mem::take(&mut self.pending);
+        if std::mem::take(&mut self.forgot) {
+            // What a file had in the ledger stays when its position goes.
+            entries.extend(self.moved_positions());
+            entries.push(Entry::Ledger(self.ledger));
+        }
         if !self.append(&entries, true)? {
             self.pending = entries;
         }

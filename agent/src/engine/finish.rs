@@ -16,14 +16,7 @@ impl<P: Producer> Engine<P> {
         self.write_pending()?;
         self.moved.sort_unstable();
         self.moved.dedup();
-        let mut entries: Vec<Entry> = Vec::with_capacity(self.moved.len() + 2);
-        for at in 0..self.moved.len() {
-            let slot = self.moved[at];
-            entries.extend(self.new_mark(slot));
-            if let Some(tracked) = self.slots.get(slot).filter(|t| t.recorded) {
-                entries.push(Entry::Position(tracked.id, tracked.position));
-            }
-        }
+        let mut entries = self.moved_positions();
         if !entries.is_empty() || self.ledger != self.log.state().ledger {
             entries.push(Entry::Ledger(self.ledger));
             entries.push(Entry::Written(now.unix_ms));
@@ -40,6 +33,19 @@ impl<P: Producer> Engine<P> {
         }
         self.update_metrics();
         Ok(())
+    }
+
+    /// Positions that moved, each with what its copy is known by.
+    pub(super) fn moved_positions(&mut self) -> Vec<Entry> {
+        let mut entries = Vec::with_capacity(2 * self.moved.len() + 2);
+        for at in 0..self.moved.len() {
+            let slot = self.moved[at];
+            entries.extend(self.new_mark(slot));
+            if let Some(tracked) = self.slots.get(slot).filter(|t| t.recorded) {
+                entries.push(Entry::Position(tracked.id, tracked.position));
+            }
+        }
+        entries
     }
 
     pub(super) fn update_metrics(&self) {

@@ -430,10 +430,7 @@ impl<P: Producer> Engine<P> {
                 self.wake_followers(slot, tracked.id);
             }
             if tracked.recorded {
-                if tracked.position > tracked.start {
-                    self.pending.push(Entry::Position(tracked.id, tracked.position));
-                    self.pending.push(Entry::Ledger(self.ledger));
-                }
+                self.forgot = true;
                 self.pending.push(Entry::Gone(tracked.id));
                 // What is made of it now did not come unseen.
                 self.pending.push(Entry::Written(self.now_ms));

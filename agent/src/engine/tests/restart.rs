@@ -201,3 +201,25 @@ fn a_clock_that_jumps_loses_nothing_and_doubles_nothing() {
     assert_eq!(expected, distinct);
     assert_eq!(rig.ledger().0, rig.ledger().1.acknowledged);
 }
+
+#[test]
+fn a_file_that_is_forgotten_leaves_a_ledger_that_agrees_with_all_positions() {
+    let mut rig = Rig::with(|c| c.inputs[0].include[0].push('*'));
+    rig.append("b.log", numbered("b", 0..10));
+    rig.settle();
+    fs::remove_file(rig.path("b.log")).unwrap();
+    rig.settle();
+    rig.engine.as_mut().unwrap().next_checkpoint += Duration::from_secs(60);
+    rig.append("a.log", numbered("a", 0..1000));
+    rig.steps(10);
+    rig.pass(Duration::from_secs(11));
+    rig.steps(2);
+    assert_eq!(1, rig.engine.as_ref().unwrap().slots.len(), "one is forgotten");
+    rig.kill();
+    // What is known of the other is enough to know its copy.
+    fs::copy(rig.path("a.log"), rig.path("a.log.1")).unwrap();
+    fs::write(rig.path("a.log"), "").unwrap();
+    rig.settle();
+    let (read, ledger) = rig.ledger();
+    assert_eq!((1010, 1010, 1010), (rig.distinct().len(), read, ledger.acknowledged));
+}
