@@ -49,6 +49,11 @@ impl Rest {
         other || !rested
     }
 
+    /// When a look first saw it as it is.
+    pub(crate) fn since(&self) -> Option<Instant> {
+        self.seen.map(|(_, since)| since)
+    }
+
     /// The look that began at `now` found that all is read and nothing is waited for.
     pub(crate) fn nothing_to_do(&mut self, now: Instant) {
         self.rests = self.seen.is_some_and(|(_, since)| now >= since + GRANULARITY);

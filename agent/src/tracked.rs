@@ -93,7 +93,7 @@ pub(crate) struct Tracked {
     pub(crate) deleted: bool,
     /// Its content was truncated away: nothing can be read again.
     pub(crate) content_gone: bool,
-    /// What the truncation took is not counted as lost yet: a compressed copy may have it.
+    /// What the truncation took is not counted as lost yet: a copy may have it.
     pub(crate) may_be_saved: bool,
     /// Fully written to the checkpoint.
     pub(crate) recorded: bool,

@@ -31,7 +31,7 @@ pub(super) const MAX_OPEN: usize = 4;
 /// Decompressed between two beats of the pulse.
 const STRIDE: u64 = 64 << 20;
 /// The others of its name wait no longer for a file to be found in a compressed one.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// Files that are known to be nobody's continuation, at most.
 const MAX_FOREIGN: usize = 100_000;
 
@@ -64,11 +64,11 @@ impl<P: Producer> Engine<P> {
                 Resolved::Read
             }
             Continues::Of(original, slot) => {
-                tracked.size = self.unpack_to(file, original.extents_end)?;
+                let known = slot.and_then(|slot| self.slots.get(slot)).map_or(0, |t| t.size);
+                tracked.size = self.unpack_to(file, original.extents_end.max(known))?;
                 tracked.resolved = true;
-                match slot {
-                    Some(slot) => self.take_place(tracked, slot),
-                    None => self.saved_in(file, &original)?,
+                if let Some(slot) = slot {
+                    self.take_place(tracked, slot);
                 }
                 self.go_on_as_copy(tracked, *original);
                 let waits = tracked.after.is_some_and(|(slot, id)| self.slots.get(slot).is_some_and(|t| t.id == id));
@@ -77,25 +77,9 @@ impl<P: Producer> Engine<P> {
         })
     }
 
-    /// What a truncation took of a file is in this compressed one, up to its end.
-    fn saved_in(&mut self, file: &Source, original: &Original) -> io::Result<()> {
-        let is_it = |t: &Tracked| t.may_be_saved && t.generation == Some(original.generation);
-        let truncated = self.slots.iter().find(|(_, t)| is_it(t)).map(|(slot, t)| (slot, t.size));
-        if let Some((slot, size)) = truncated {
-            let saved = self.unpack_to(file, size)?;
-            self.not_saved(slot, saved);
-        }
-        Ok(())
-    }
-
-    /// Whether a file whose content is gone has waited long enough for a compressed file that has it.
-    pub(super) fn has_waited(&mut self, slot: usize, now: Now) -> bool {
-        let since = self.slots.get_mut(slot).map(|t| *t.ended.get_or_insert(now.mono));
-        since.is_some_and(|since| now.mono >= since + PATIENCE)
-    }
-
     /// Makes a compressed file what its original was to others: its number, what it waits for, what waits for it.
     fn take_place(&mut self, tracked: &mut Tracked, original: usize) {
+        self.not_saved(original, tracked.size);
         let Some(known) = self.slots.get_mut(original) else { return };
         let id = known.id;
         (tracked.after, tracked.followed) = (known.after.take(), std::mem::take(&mut known.followed));

@@ -34,7 +34,7 @@ const REMEMBERED: usize = 1000;
 #[derive(Clone)]
 pub(super) struct Original {
     pub(super) input: usize,
-    pub(super) generation: Generation,
+    generation: Generation,
     path: PathBuf,
     start: u64,
     pub(super) position: u64,
@@ -174,6 +174,9 @@ impl<P: Producer> Engine<P> {
         (tracked.start, tracked.position, tracked.counted_to) = (original.start, original.position, original.position);
         tracked.rewind();
         let size = tracked.size;
+        let may_be_saved = |t: &Tracked| t.may_be_saved && t.generation == Some(original.generation);
+        let truncated = self.slots.iter().find(|(_, t)| may_be_saved(t)).map(|(slot, _)| slot);
+        truncated.into_iter().for_each(|slot| self.not_saved(slot, size));
         // The original may have grown since.
         tracked.beginning = Some(original.beginning).filter(|(len, _)| size >= u64::from(*len));
         (tracked.mark, tracked.tail) = (original.mark, None);
@@ -199,10 +202,10 @@ impl<P: Producer> Engine<P> {
         }
         tracked.copies_first = true;
         // How it ended, in case of a kill before its copy is found: its mark cannot be read any more.
-        if let (Some(tail), Some(last)) = (&tracked.tail, tracked.extents.back())
-            && tail.end == last.end
-        {
-            let end = Extent { start: last.end, mark: fingerprint(&tail.bytes), ..*last };
+        let tail = tracked.tail.as_ref().filter(|tail| tail.end == tracked.extents_end());
+        let last = tail.map(|tail| (tail.end, if tail.end == 0 { 0 } else { fingerprint(&tail.bytes) }));
+        if let Some((start, mark)) = last.or(tracked.extents.back().map(|last| (last.start, last.mark))) {
+            let end = Extent { start, end: tracked.size.max(tracked.extents_end()), time_ms: now.unix_ms, mark };
             tracked.extents.push_back(end);
             self.pending.push(Entry::Extent(tracked.id, end));
         }
@@ -303,17 +306,15 @@ impl<P: Producer> Engine<P> {
         copies.next().map(|(slot, t)| (slot, t.id))
     }
 
-    /// Remembers a generation that is being truncated away, for its copy may be found only now. Up to where there is a
-    /// copy that has it already.
-    pub(super) fn remember_replaced(&mut self, slot: usize) -> u64 {
-        let Some(tracked) = self.slots.get(slot) else { return 0 };
+    /// Remembers a generation that is being truncated away, for its copy may be found only now.
+    pub(super) fn remember_replaced(&mut self, slot: usize) {
+        let Some(tracked) = self.slots.get(slot) else { return };
         if let Some(original) = Original::new(tracked) {
             if self.replaced.len() >= REMEMBERED {
                 self.replaced.clear();
             }
             self.replaced.insert(tracked.path.clone(), original);
         }
-        self.copy_of(slot).and_then(|(copy, _)| self.slots.get(copy)).map_or(0, |copy| copy.size)
     }
 
     /// Notes the bytes before a file's acknowledged offset, if it has moved.

@@ -37,17 +37,7 @@ impl<P: Producer> Engine<P> {
         tracked.queued = Queued::No;
         if tracked.content_gone {
             if tracked.in_flight.is_empty() {
-                let (id, path) = (tracked.id, tracked.path.clone());
-                // After a kill, too, a compressed copy may go on from it.
-                let waits = self.scan_soon || self.awaits_unpacking(&path, id);
-                if !waits || self.has_waited(slot, now) {
-                    self.not_saved(slot, 0);
-                }
-                if waits {
-                    self.timers.set(now.mono + QUIET, slot, id);
-                } else {
-                    self.forget(slot);
-                }
+                self.end_gone(slot, now);
             }
             return;
         }
@@ -324,12 +314,13 @@ impl<P: Producer> Engine<P> {
 
     /// The file's content was replaced in place: a new generation begins, the old one ends with what is in flight.
     fn truncated(&mut self, slot: usize, stat: &Stat) {
-        let saved = self.remember_replaced(slot);
+        self.remember_replaced(slot);
         let path = self.slots.get(slot).map(|t| t.path.clone()).unwrap_or_default();
         let id = self.slots.get(slot).map_or(0, |t| t.id);
-        let (plain, compressed) = (self.copy_of(slot), self.possible_continuation(&path, id));
-        let (copy, may_be_saved) = (plain.or(compressed), plain.is_none() && compressed.is_some());
-        let lost = if may_be_saved { 0 } else { self.lost_rest(slot, Reason::Truncated, saved) };
+        let plain = self.copy_of(slot);
+        let copy = plain.or_else(|| self.possible_continuation(&path, id));
+        let saved = plain.and_then(|(plain, _)| self.slots.get(plain)).map(|plain| plain.size);
+        let lost = saved.map_or(0, |saved| self.lost_rest(slot, Reason::Truncated, saved));
         let Some(old) = self.slots.get_mut(slot) else { return };
         // What waited goes on waiting.
         let before = copy.or(old.after);
@@ -344,7 +335,7 @@ impl<P: Producer> Engine<P> {
         self.next_id += 1;
         new.truncations = old.truncations.saturating_add(1);
         (new.file, new.name) = (old.file.take(), old.name.take());
-        (old.content_gone, old.at_end, old.may_be_saved) = (true, true, may_be_saved);
+        (old.content_gone, old.at_end, old.may_be_saved, old.ended) = (true, true, saved.is_none(), None);
         let new_id = new.id;
         if lost > 0 {
             tracing::warn!(path = %path.display(), lost_bytes = lost, "file was truncated before all of it was read");

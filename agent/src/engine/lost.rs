@@ -1,8 +1,8 @@
 //! Bytes that nobody can read any more, estimated in the ledger; and deleted files, whose disk space their descriptors hold until
 //! they are read, with the cap on it.
 
-use super::Engine;
-use crate::{ledger::Reason, produce::Producer, tracked::Tracked};
+use super::{Engine, archive::PATIENCE, copy::QUIET};
+use crate::{clock::Now, ledger::Reason, produce::Producer, tracked::Tracked};
 
 /// A line's length as long as none was seen.
 const USUAL_LINE: u64 = 200;
@@ -38,14 +38,41 @@ impl<P: Producer> Engine<P> {
         end.saturating_sub(begin)
     }
 
-    /// Counts what a truncation took, but for what lies before `saved`, if that was put off until it is known.
+    /// Counts what is lost of a file that can be read no more, but for what lies before `saved`.
     pub(super) fn not_saved(&mut self, slot: usize, saved: u64) {
-        if !self.slots.get_mut(slot).is_some_and(|t| std::mem::take(&mut t.may_be_saved)) {
-            return;
+        let truncated = self.is_replaced(slot) || self.slots.get(slot).is_some_and(|t| t.content_gone);
+        let reason = if truncated { Reason::Truncated } else { Reason::Deleted };
+        let lost_bytes = self.lost_rest(slot, reason, saved);
+        let Some(tracked) = self.slots.get_mut(slot) else { return };
+        tracked.may_be_saved = false;
+        if lost_bytes > 0 {
+            let reason = reason.name();
+            tracing::warn!(path = %tracked.path.display(), lost_bytes, reason, "file is gone before all of it was acknowledged");
         }
-        let lost_bytes = self.lost_rest(slot, Reason::Truncated, saved);
-        if let Some(tracked) = self.slots.get(slot).filter(|_| lost_bytes > 0) {
-            tracing::warn!(path = %tracked.path.display(), lost_bytes, "file was truncated before all of it was read");
+    }
+
+    /// Forgets a file whose content is gone once nobody can go on from it. What a truncation took of it is counted as lost only
+    /// when no compressed copy has come for a while, since a count is not taken back.
+    pub(super) fn end_gone(&mut self, slot: usize, now: Now) {
+        let Some((path, id)) = self.slots.get(slot).map(|t| (t.path.clone(), t.id)) else { return };
+        let copy = self.possible_continuation(&path, id);
+        let written = copy.and_then(|(copy, _)| self.slots.get(copy)).and_then(|copy| copy.rest.since());
+        // After a kill, too, a compressed copy may go on from it.
+        let mut waits = self.scan_soon || copy.is_some();
+        let once = self.around.once;
+        if let Some(tracked) = self.slots.get_mut(slot).filter(|t| t.may_be_saved && t.offset < t.size) {
+            let gone = *tracked.ended.get_or_insert(now.mono);
+            let since = written.map_or(gone, |written| written.max(gone));
+            if tracked.beginning.is_some() && !once && now.mono < since + PATIENCE {
+                waits = true;
+            } else {
+                self.not_saved(slot, 0);
+            }
+        }
+        if waits {
+            self.timers.set(now.mono + QUIET, slot, id);
+        } else {
+            self.forget(slot);
         }
     }
 

@@ -93,7 +93,7 @@ impl<P: Producer> Engine<P> {
         let Some(tracked) = self.slots.get_mut(slot) else { return };
         let (cost, lines) = tracked.in_flight.give_up();
         self.in_flight_bytes = self.in_flight_bytes.saturating_sub(cost);
-        if !gone {
+        if !gone || tracked.may_be_saved {
             tracked.to_recount += lines;
             tracked.rewind();
         } else if in_copy {
@@ -105,6 +105,7 @@ impl<P: Producer> Engine<P> {
             self.ledger.bytes_lost += tracked.offset.saturating_sub(tracked.position);
         }
         if gone {
+            // Of what may be saved that is where it was.
             tracked.advance_to(tracked.read_to);
             self.moved.push(slot);
         }

@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use super::Engine;
-use crate::{checkpoint::FileState, clock::Now, identity::Stat, ledger::Reason, produce::Producer, tracked::Tracked};
+use crate::{checkpoint::FileState, clock::Now, identity::Stat, produce::Producer, tracked::Tracked};
 
 impl<P: Producer> Engine<P> {
     /// Takes over the files of the checkpoint, under no name yet.
@@ -64,7 +64,7 @@ impl<P: Producer> Engine<P> {
     }
 
     /// Whether a later generation of the same inode is known.
-    fn is_replaced(&self, slot: usize) -> bool {
+    pub(super) fn is_replaced(&self, slot: usize) -> bool {
         self.slots.get(slot).and_then(|t| self.slots.by_inode(t.ino, t.birth)).is_some_and(|latest| latest != slot)
     }
 
@@ -110,11 +110,7 @@ impl<P: Producer> Engine<P> {
                 continue;
             }
             let saved = if done || self.copy_of(slot).is_some() { u64::MAX } else { 0 };
-            let reason = if self.is_replaced(slot) { Reason::Truncated } else { Reason::Deleted };
-            let unread_bytes = self.lost_rest(slot, reason, saved);
-            if unread_bytes > 0 {
-                tracing::warn!(path = %path.display(), unread_bytes, "file is gone before all of it was acknowledged");
-            }
+            self.not_saved(slot, saved);
             // What it waited for is still read before what waited for it.
             self.follow_instead((slot, id), before);
             self.forget(slot);

@@ -212,6 +212,13 @@ impl Rig {
         panic!("the agent does not come to rest");
     }
 
+    /// Steps until no copy is waited for any more that might have what a truncation took.
+    pub(super) fn settle_losses(&mut self) {
+        self.settle();
+        self.pass(archive::PATIENCE);
+        self.settle();
+    }
+
     /// Lets time pass without turns.
     pub(super) fn pass(&mut self, time: Duration) {
         self.now.mono += time;

@@ -231,12 +231,89 @@ fn what_a_truncation_took_is_lost_only_where_no_compressed_copy_has_it() {
             rig.settle();
             rig.pass(Duration::from_secs(2));
         }
-        rig.settle();
+        rig.settle_losses();
         let (read, ledger) = rig.ledger();
         let case = format!("copied: {copied}, acknowledged: {acknowledge}, {ledger:?}");
         assert_eq!(read, ledger.finished(), "{case}");
         assert_eq!(copied, ledger.bytes_lost == 0, "{case}");
         assert_eq!(copied, ledger.dropped[crate::ledger::Reason::Truncated as usize] == 0, "{case}");
         assert_eq!(copied, rig.distinct().len() == 1010, "{case}");
+    }
+}
+
+/// A file that was truncated when few of its lines were read, and what it was.
+fn truncated_unread(delayed: bool) -> (Rig, Vec<u8>) {
+    use logmill_config::agent::{Limit, LimitPer, OnExceed};
+    let mut rig = Rig::with(|c| {
+        let (per, on_exceed) = (LimitPer::File, OnExceed::Delay);
+        let slow = Limit { per, lines_per_second: Some(1_000_000), bytes_per_second: None, burst: None, on_exceed };
+        c.inputs[0].limits.extend(delayed.then_some(slow));
+    });
+    rig.topic.0.borrow_mut().room = 10;
+    rig.acknowledge = false;
+    rig.append("app.log", numbered("a", 0..100_000));
+    rig.steps(50);
+    let content = fs::read(rig.path("app.log")).unwrap();
+    fs::OpenOptions::new().write(true).open(rig.path("app.log")).unwrap().set_len(0).unwrap();
+    rig.steps(50);
+    rig.append("app.log", numbered("b", 0..10));
+    (rig.acknowledge, rig.topic.0.borrow_mut().room) = (true, usize::MAX);
+    (rig, content)
+}
+
+fn write_compressed(rig: &Rig, name: &str, content: &[u8]) {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(content).unwrap();
+    rig.append(name, encoder.finish().unwrap());
+}
+
+#[test]
+fn what_a_truncation_took_is_not_lost_where_a_compressed_copy_comes_later() {
+    for (fails, copied) in [(false, 100_000), (true, 100_000), (false, 50_000)] {
+        let (mut rig, content) = truncated_unread(false);
+        if fails {
+            rig.topic.report_all(Outcome::Failed);
+        }
+        rig.settle();
+        rig.pass(Duration::from_secs(20));
+        rig.settle();
+        assert_eq!(0, rig.ledger().1.bytes_lost, "nobody knows yet");
+        let len = numbered("a", 0..copied).len();
+        write_compressed(&rig, "app.log.1.gz", &content[..len]);
+        every_compressed(&mut rig);
+        let (read, ledger) = rig.ledger();
+        let case = format!("failed: {fails}, copied: {copied}, {ledger:?}");
+        assert_eq!(copied + 10, rig.distinct().len(), "{case}");
+        assert_eq!((read, (content.len() - len) as u64), (ledger.finished(), ledger.bytes_lost), "{case}");
+    }
+}
+
+#[test]
+fn what_a_truncation_took_and_no_copy_has_is_lost_also_after_a_kill() {
+    for (killed, delayed, unfinished) in
+        [(false, false, false), (true, false, false), (true, true, false), (true, true, true), (false, true, true)]
+    {
+        let (mut rig, content) = truncated_unread(delayed);
+        if unfinished {
+            // Never to be whole.
+            rig.append("app.log.1.gz", [0x1f, 0x8b, 8, 0]);
+        }
+        // So long that the checkpoint has what is acknowledged.
+        rig.steps(30);
+        if killed {
+            rig.kill();
+        }
+        every_compressed(&mut rig);
+        if unfinished {
+            fs::remove_file(rig.path("app.log.1.gz")).unwrap();
+        }
+        rig.settle_losses();
+        rig.kill();
+        rig.settle();
+        let (read, ledger) = rig.ledger();
+        let case = format!("killed: {killed}, delayed: {delayed}, unfinished: {unfinished}, {ledger:?}");
+        let sent = numbered("a", 0..rig.distinct().iter().filter(|m| m.starts_with("a-")).count()).len();
+        assert_eq!(read, ledger.finished(), "{case}");
+        assert_eq!((content.len() - sent) as u64, ledger.bytes_lost, "{case}");
     }
 }

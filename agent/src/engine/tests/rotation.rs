@@ -144,7 +144,7 @@ fn what_a_truncation_took_is_estimated_in_the_ledger() {
     fs::OpenOptions::new().write(true).open(rig.path("app.log")).unwrap().set_len(0).unwrap();
     rig.acknowledge = true;
     rig.topic.0.borrow_mut().room = usize::MAX;
-    rig.settle();
+    rig.settle_losses();
     let (read, ledger) = rig.ledger();
     assert!(ledger.bytes_lost > 1000, "{ledger:?}");
     assert_eq!(read, ledger.finished());
