@@ -343,6 +343,8 @@ impl<P: Producer> Engine<P> {
             tracing::info!(path = %path.display(), "file was truncated, reading its new content");
         }
         self.wake(slot);
+        // While a copy of it is waited for, it stands between nobody and the file that came before.
+        self.succession.remove(&path, id);
         if let Some((slot, _)) = copy
             && let Some(tracked) = self.slots.get_mut(slot)
         {

@@ -135,6 +135,36 @@ fn truncated_and_written_beyond_its_old_size() {
 }
 
 #[test]
+fn a_file_waits_for_the_one_that_was_renamed_before_a_truncated_one_was_gone() {
+    let mut rig = Rig::new();
+    rig.append("app.log", numbered("a", 0..10));
+    rig.settle();
+    rig.rename("app.log", "app.log.1");
+    rig.next_birth();
+    rig.topic.0.borrow_mut().room = 10;
+    rig.acknowledge = false;
+    rig.append("app.log", numbered("b", 0..1000));
+    rig.steps(10);
+    fs::OpenOptions::new().write(true).open(rig.path("app.log")).unwrap().set_len(0).unwrap();
+    (rig.acknowledge, rig.topic.0.borrow_mut().room) = (true, usize::MAX);
+    rig.settle();
+    fs::remove_file(rig.path("app.log")).unwrap();
+    rig.settle();
+    rig.pass(Duration::from_secs(11));
+    rig.settle();
+    let before = rig.distinct().len();
+    rig.next_birth();
+    rig.append("app.log", numbered("c", 0..10));
+    rig.catch_up();
+    let now = rig.now;
+    rig.engine.as_mut().unwrap().take_changes(now);
+    // Between a listing and a look, by who has the renamed one open.
+    rig.append("app.log.1", numbered("a", 10..20));
+    rig.settle();
+    assert_eq!([names("a", 10..20), names("c", 0..10)].concat(), rig.distinct()[before..]);
+}
+
+#[test]
 fn what_a_truncation_took_is_estimated_in_the_ledger() {
     let mut rig = Rig::new();
     rig.topic.0.borrow_mut().room = 10;
