@@ -11,7 +11,7 @@ use std::{
 use crate::{
     checkpoint::{Extent, FileEntry, FileState, Mark},
     frame::Text,
-    identity::{Generation, Stat, generation},
+    identity::{Generation, Stat, generation, generation_after_truncation},
     in_flight::InFlight,
     limit::Limits,
     line_id::LineHasher,
@@ -283,13 +283,17 @@ impl Tracked {
 
     /// Whether it goes on in the generation of the file it is a copy of.
     pub(crate) fn is_copy(&self, host: &str) -> bool {
-        let own = || generation(host, self.ino, self.birth, &[]);
-        self.birth != 0 && self.truncations == 0 && self.generation.is_some_and(|known| known != own())
+        let own = || match self.truncations {
+            0 => generation(host, self.ino, self.birth, &[]),
+            n => generation_after_truncation(host, self.ino, self.birth, n, &[]),
+        };
+        self.birth != 0 && self.generation.is_some_and(|known| known != own())
     }
 
-    /// Nothing was read of it, and all of it is to be.
+    /// Nothing was read of it, and all of it is to be; nor was it truncated and then renamed.
     pub(crate) fn is_untouched(&self) -> bool {
-        self.start == 0 && self.position == 0 && self.truncations == 0 && self.extents.is_empty()
+        let is_new = self.truncations == 0 || self.called() == Some(&self.path);
+        self.start == 0 && self.position == 0 && is_new && self.extents.is_empty()
     }
 
     /// Up to where read times are written down.

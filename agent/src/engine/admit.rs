@@ -233,7 +233,7 @@ impl<P: Producer> Engine<P> {
     }
 
     /// Whether a known file has this name on disk.
-    fn is_at(&self, slot: usize, path: &Path) -> bool {
+    pub(super) fn is_at(&self, slot: usize, path: &Path) -> bool {
         let stat = Stat::of_path(path);
         self.slots.get(slot).is_some_and(|t| stat.is_ok_and(|stat| (stat.ino, stat.birth) == (t.ino, t.birth)))
     }

@@ -210,6 +210,15 @@ impl<P: Producer> Engine<P> {
             self.pending.push(Entry::Extent(tracked.id, end));
         }
         let path = tracked.path.clone();
+        // What it was may have been copied over an earlier copy.
+        let host = &self.around.host_id;
+        let copied =
+            |t: &Tracked| !t.content_gone && !t.copies_first && (t.is_copy(host) || t.name.as_ref() == Some(&t.path));
+        let named = |t: &Tracked| t.name.as_deref().filter(|name| is_copy(name, &path)).map(Path::to_owned);
+        let earlier = self.slots.iter().filter(|(_, t)| copied(t)).filter_map(|(slot, t)| Some((slot, named(t)?)));
+        let earlier: Vec<usize> =
+            earlier.filter(|(slot, name)| self.is_at(*slot, name)).map(|(slot, _)| slot).collect();
+        earlier.into_iter().for_each(|earlier| self.look_at(earlier, now));
         self.admit_copies(slot, &path);
         let possible = self.possible_copies(&path);
         // Those taken for files that came after this one would wait for its new content.
@@ -304,6 +313,16 @@ impl<P: Producer> Engine<P> {
             .iter()
             .filter(|(other, t)| *other != slot && t.generation == Some(generation) && !t.content_gone);
         copies.next().map(|(slot, t)| (slot, t.id))
+    }
+
+    /// What a copy is that has other content now: maybe the next copy of the same file, or a file of its own.
+    pub(super) fn copied_over(&self, slot: usize, stat: &Stat) -> Option<Tracked> {
+        let copy = self.slots.get(slot).filter(|t| t.is_copy(&self.around.host_id))?;
+        let name = copy.name.clone().filter(|name| *name != copy.path)?;
+        let input = self.input_of(&name);
+        let mut new = self.new_tracked(self.next_id, input.unwrap_or(copy.input), stat, name);
+        new.only_as_continuation = input.is_none();
+        Some(new)
     }
 
     /// Remembers a generation that is being truncated away, for its copy may be found only now.

@@ -70,9 +70,11 @@ impl<P: Producer> Engine<P> {
             Some(Ok(Seen::Truncated(_))) if self.copy_may_come(slot, now) => {
                 // Nor has who waits for it seen its end.
                 if let Some(tracked) = self.slots.get_mut(slot) {
-                    tracked.at_end = false;
+                    (tracked.queued, tracked.at_end) = (Queued::Look, false);
                 }
-                self.wake(slot);
+                // After its copies, also where an earlier one that it waited for has woken it before.
+                self.look.retain(|woken| *woken != slot);
+                self.look.push_back(slot);
             }
             Some(Ok(Seen::Truncated(stat))) => self.truncated(slot, &stat),
             Some(Ok(Seen::Incomplete)) => {
@@ -314,7 +316,11 @@ impl<P: Producer> Engine<P> {
 
     /// The file's content was replaced in place: a new generation begins, the old one ends with what is in flight.
     fn truncated(&mut self, slot: usize, stat: &Stat) {
-        self.remember_replaced(slot);
+        let copied_over = self.copied_over(slot, stat);
+        let is_copy = copied_over.is_some();
+        if !is_copy {
+            self.remember_replaced(slot);
+        }
         let path = self.slots.get(slot).map(|t| t.path.clone()).unwrap_or_default();
         let id = self.slots.get(slot).map_or(0, |t| t.id);
         let plain = self.copy_of(slot);
@@ -323,15 +329,13 @@ impl<P: Producer> Engine<P> {
         let lost = saved.map_or(0, |saved| self.lost_rest(slot, Reason::Truncated, saved));
         let Some(old) = self.slots.get_mut(slot) else { return };
         // What waited goes on waiting.
-        let before = copy.or(old.after);
-        let mut new = Tracked::new(
-            self.next_id,
-            old.input,
-            stat,
-            path.clone(),
-            std::rc::Rc::clone(&old.shape),
-            old.limits.clone(),
-        );
+        let before = if is_copy { old.after } else { copy.or(old.after) };
+        let mut new = copied_over.unwrap_or_else(|| {
+            let (shape, limits) = (std::rc::Rc::clone(&old.shape), old.limits.clone());
+            let mut new = Tracked::new(self.next_id, old.input, stat, path.clone(), shape, limits);
+            new.only_as_continuation = old.only_as_continuation;
+            new
+        });
         self.next_id += 1;
         new.truncations = old.truncations.saturating_add(1);
         (new.file, new.name) = (old.file.take(), old.name.take());
@@ -354,7 +358,7 @@ impl<P: Producer> Engine<P> {
         }
         // At once where the number of truncations is enough to tell it from others: after a kill it would be taken for a new file
         // otherwise, and lines as they were there before for the same lines.
-        if new.birth > 0 {
+        if new.birth > 0 && !new.only_as_continuation {
             new.generation =
                 Some(generation_after_truncation(&self.around.host_id, new.ino, new.birth, new.truncations, &[]));
             new.recorded = true;
@@ -363,12 +367,14 @@ impl<P: Producer> Engine<P> {
         }
         if let Some(new) = self.slots.insert(new) {
             // Who waited for the old content has the new before it, unless that waits for him.
-            self.follow_instead((slot, id), Some((new, new_id)));
+            self.follow_instead((slot, id), if is_copy { before } else { Some((new, new_id)) });
             if let Some(first) = before.and_then(|(first, _)| self.slots.get_mut(first)) {
                 first.after.take_if(|after| *after == (new, new_id));
             }
             self.queue_by_birth(new);
-            self.read_after(new, before);
+            if !is_copy {
+                self.read_after(new, before);
+            }
             self.wake(new);
         }
     }

@@ -50,6 +50,38 @@ fn copied_and_truncated_while_running() {
 }
 
 #[test]
+fn copied_over_the_same_copy_again_and_again() {
+    for (matching, killed, looks) in [0, 1, 3, 80].iter().flat_map(|n| (0..4).map(|m| (m % 2 == 0, m / 2 == 0, *n))) {
+        let case = format!("matching: {matching}, killed: {killed}, {looks} steps before the truncation");
+        let mut rig = rigs(matching);
+        let mut expected = Vec::new();
+        // Longer, shorter and as long as before.
+        for (round, lines) in [100, 300, 60, 60, 200].into_iter().enumerate() {
+            rig.append("app.log", numbered(&format!("a{round}"), 0..lines));
+            rig.settle();
+            if killed {
+                rig.kill();
+            }
+            rig.append("app.log", numbered(&format!("b{round}"), 0..10));
+            copy(&rig, "app.log", "app.log.1");
+            rig.steps(looks);
+            truncate(&rig, "app.log");
+            rig.append("app.log", numbered(&format!("c{round}"), 0..10));
+            rig.settle();
+            for (name, lines) in [("a", lines), ("b", 10), ("c", 10)] {
+                expected.extend(names(&format!("{name}{round}"), 0..lines));
+            }
+        }
+        assert!(expected == rig.distinct(), "{case}");
+        rig.kill();
+        rig.settle_losses();
+        assert_eq!(expected.len(), rig.distinct().len(), "{case}: nothing again after a restart");
+        let (read, ledger) = rig.ledger();
+        assert_eq!((read, 0), (ledger.finished(), ledger.dropped[Reason::Truncated as usize]), "{case}");
+    }
+}
+
+#[test]
 fn copied_and_truncated_while_down() {
     for (name, matching) in
         [("app.log.1", true), ("app-20260501.log", true), ("app.log.1", false), ("app.log-20260501", false)]
@@ -69,6 +101,29 @@ fn copied_and_truncated_while_down() {
         rig.kill();
         rig.settle();
         assert_eq!(520, rig.messages().len(), "{name}: nothing again after a restart");
+    }
+}
+
+#[test]
+fn copied_and_truncated_while_down_beside_an_earlier_copy() {
+    for (matching, steps) in [(true, 1), (true, 80), (false, 1), (false, 80)] {
+        let mut rig = rigs(matching);
+        rig.append("app.log", numbered("a", 0..500));
+        rig.settle();
+        copy(&rig, "app.log", "app.log.1");
+        truncate(&rig, "app.log");
+        rig.settle();
+        rig.append("app.log", numbered("b", 0..500));
+        rig.steps(steps);
+        rig.kill();
+        rig.append("app.log", numbered("c", 0..10));
+        rig.rename("app.log.1", "app.log.2");
+        copy(&rig, "app.log", "app.log.1");
+        truncate(&rig, "app.log");
+        rig.append("app.log", numbered("d", 0..10));
+        rig.settle();
+        let expected = [names("a", 0..500), names("b", 0..500), names("c", 0..10), names("d", 0..10)].concat();
+        assert!(expected == rig.distinct(), "{steps} steps, matching: {matching}, in their order");
     }
 }
 
