@@ -18,7 +18,7 @@ use crate::{
     produce::Producer,
     record::Shape,
     source::{Format, Source},
-    tracked::{Tail, Tracked},
+    tracked::{Queued, Tail, Tracked},
 };
 
 /// A beginning shorter than this says nothing.
@@ -196,11 +196,11 @@ impl<P: Producer> Engine<P> {
 
     /// Whether a truncated file waits for one more look, since another file may be the copy that was made before.
     pub(super) fn copy_may_come(&mut self, slot: usize, now: Now) -> bool {
-        let Some(tracked) = self.slots.get_mut(slot) else { return false };
-        if tracked.copies_first || Original::new(tracked).is_none() {
-            return false;
+        let Some(tracked) = self.slots.get_mut(slot).filter(|t| Original::new(t).is_some()) else { return false };
+        let path = tracked.path.clone();
+        if std::mem::replace(&mut tracked.copies_first, true) {
+            return self.earlier_copies_wait(slot, &path, now);
         }
-        tracked.copies_first = true;
         // How it ended, in case of a kill before its copy is found: its mark cannot be read any more.
         let tail = tracked.tail.as_ref().filter(|tail| tail.end == tracked.extents_end());
         let last = tail.map(|tail| (tail.end, if tail.end == 0 { 0 } else { fingerprint(&tail.bytes) }));
@@ -209,16 +209,7 @@ impl<P: Producer> Engine<P> {
             tracked.extents.push_back(end);
             self.pending.push(Entry::Extent(tracked.id, end));
         }
-        let path = tracked.path.clone();
-        // What it was may have been copied over an earlier copy.
-        let host = &self.around.host_id;
-        let copied =
-            |t: &Tracked| !t.content_gone && !t.copies_first && (t.is_copy(host) || t.name.as_ref() == Some(&t.path));
-        let named = |t: &Tracked| t.name.as_deref().filter(|name| is_copy(name, &path)).map(Path::to_owned);
-        let earlier = self.slots.iter().filter(|(_, t)| copied(t)).filter_map(|(slot, t)| Some((slot, named(t)?)));
-        let earlier: Vec<usize> =
-            earlier.filter(|(slot, name)| self.is_at(*slot, name)).map(|(slot, _)| slot).collect();
-        earlier.into_iter().for_each(|earlier| self.look_at(earlier, now));
+        let waits = self.earlier_copies_wait(slot, &path, now);
         self.admit_copies(slot, &path);
         let possible = self.possible_copies(&path);
         // Those taken for files that came after this one would wait for its new content.
@@ -227,7 +218,30 @@ impl<P: Producer> Engine<P> {
                 self.take_for_copy(*copy, slot, now);
             }
         }
-        !possible.is_empty()
+        waits || !possible.is_empty()
+    }
+
+    /// Looks at the earlier copies of a file, since what it was may have been copied over one of them; whether such a one waits
+    /// for another look in turn, since what it was may have been copied before.
+    fn earlier_copies_wait(&mut self, slot: usize, path: &Path, now: Now) -> bool {
+        let host = &self.around.host_id;
+        if self.slots.get(slot).is_none_or(|t| t.is_copy(host)) {
+            return false;
+        }
+        let copied = |t: &Tracked| !t.content_gone && (t.is_copy(host) || t.name.as_ref() == Some(&t.path));
+        let named = |t: &Tracked| t.name.as_deref().filter(|name| is_copy(name, path)).map(Path::to_owned);
+        let earlier = self.slots.iter().filter(|(_, t)| copied(t)).filter_map(|(slot, t)| Some((slot, named(t)?)));
+        let earlier: Vec<usize> =
+            earlier.filter(|(slot, name)| self.is_at(*slot, name)).map(|(slot, _)| slot).collect();
+        let waits = |t: &Tracked| t.copies_first && !t.content_gone && t.queued == Queued::Look;
+        let mut wait = false;
+        for slot in earlier {
+            if !self.slots.get(slot).is_some_and(waits) {
+                self.look_at(slot, now);
+            }
+            wait |= self.slots.get(slot).is_some_and(waits);
+        }
+        wait
     }
 
     /// Files of which nothing was read and whose names can be those of copies, or were as long as they can be read.

@@ -128,6 +128,45 @@ fn copied_and_truncated_while_down_beside_an_earlier_copy() {
 }
 
 #[test]
+fn chains_copied_in_place() {
+    for (matching, killed, looks) in [0, 1, 3, 80].iter().flat_map(|n| (0..4).map(|m| (m % 2 == 0, m / 2 == 0, *n))) {
+        let case = format!("matching: {matching}, killed: {killed}, {looks} steps between any two copies");
+        let mut rig = rigs(matching);
+        let mut expected = Vec::new();
+        // Longer, shorter and as long as before.
+        for (round, lines) in [100, 300, 60, 60, 200].into_iter().enumerate() {
+            rig.append("app.log", numbered(&format!("a{round}"), 0..lines));
+            rig.settle();
+            if killed {
+                rig.kill();
+            }
+            rig.append("app.log", numbered(&format!("b{round}"), 0..10));
+            for old in (1..=round.min(2)).rev() {
+                copy(&rig, &format!("app.log.{old}"), &format!("app.log.{}", old + 1));
+                rig.steps(looks);
+            }
+            copy(&rig, "app.log", "app.log.1");
+            rig.steps(looks);
+            truncate(&rig, "app.log");
+            rig.append("app.log", numbered(&format!("c{round}"), 0..10));
+            rig.settle();
+            for (name, lines) in [("a", lines), ("b", 10), ("c", 10)] {
+                expected.extend(names(&format!("{name}{round}"), 0..lines));
+            }
+        }
+        rig.kill();
+        rig.settle_losses();
+        let mut first = std::collections::HashSet::new();
+        let seen: Vec<String> = rig.messages().into_iter().filter(|message| first.insert(message.clone())).collect();
+        assert!(expected == seen, "{case}, in their order");
+        let ids: std::collections::HashSet<_> = rig.topic.0.borrow().sent.iter().map(|record| record.id).collect();
+        // A copy of a copy is a file of its own where a glob matches it.
+        assert!(matching || ids.len() == expected.len(), "{case}: {} ids", ids.len());
+        assert_eq!(0, rig.ledger().1.dropped[Reason::Truncated as usize], "{case}");
+    }
+}
+
+#[test]
 fn a_copy_is_read_before_what_followed_it_through_kills() {
     for matching in [true, false] {
         for steps in [0, 1, 2, 4, 7] {
