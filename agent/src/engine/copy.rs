@@ -146,7 +146,9 @@ impl<P: Producer> Engine<P> {
 
     /// Generations that have or had this name and can have been copied from it, and whether their content is gone.
     fn originals(&self, path: &Path, copy: &Tracked) -> Vec<(Original, bool)> {
-        let born_before = |t: &Tracked| t.birth == 0 || copy.birth == 0 || t.birth <= copy.birth;
+        // What was copied over an earlier copy is on that one's inode.
+        let over = copy.truncations > 0;
+        let born_before = |t: &Tracked| over || t.birth == 0 || copy.birth == 0 || t.birth <= copy.birth;
         let known = self.succession.of(path).filter_map(|(slot, id)| self.slots.get(slot).filter(|t| t.id == id));
         let known = known.filter(move |t| !t.content_gone && !t.archived && born_before(t)).filter_map(|t| {
             let gone = t.copies_first || t.name.is_none() && t.file.is_none();
