@@ -25,6 +25,8 @@ struct Stage {
     files: Vec<Arrived>,
     /// Content is truncated away at any time.
     careless: bool,
+    /// Files are copied over their latest copy where all of that has arrived; not where it may have been taken for a renamed file.
+    in_place: bool,
 }
 
 #[derive(Default)]
@@ -51,6 +53,7 @@ struct Log {
 struct Old {
     /// A number, or a date.
     name: Result<u32, u64>,
+    copied: bool,
     compressed: bool,
     begin: u64,
     end: u64,
@@ -72,6 +75,7 @@ impl Stage {
             landed: 0,
             files: (0..FILES).map(|_| Arrived::default()).collect(),
             careless: seed.is_multiple_of(3),
+            in_place: seed.is_multiple_of(5) && !seed.is_multiple_of(3),
         }
     }
 
@@ -255,7 +259,7 @@ impl Log {
             self.shift(stage);
             Ok(1)
         };
-        self.old.insert(0, Old { name, compressed: false, begin: self.begin, end: self.next });
+        self.old.insert(0, Old { name, copied: false, compressed: false, begin: self.begin, end: self.next });
         stage.rig.rename(&self.live(), &self.old(0));
         if stage.rng.bool() {
             // The writer is told of it only now.
@@ -289,8 +293,13 @@ impl Log {
         if self.old.len() >= KEPT && !self.forget_oldest(stage, arrived) {
             return;
         }
-        self.shift(stage);
-        self.old.insert(0, Old { name: Ok(1), compressed: false, begin: self.begin, end: self.next });
+        let latest =
+            self.old.iter().position(|old| old.name == Ok(1) && old.copied && !old.compressed && old.end <= arrived);
+        match latest.filter(|_| stage.in_place && stage.rng.bool()) {
+            Some(at) => drop(self.old.remove(at)),
+            None => self.shift(stage),
+        }
+        self.old.insert(0, Old { name: Ok(1), copied: true, compressed: false, begin: self.begin, end: self.next });
         stage.rig.next_birth();
         fs::copy(stage.rig.path(&self.live()), stage.rig.path(&self.old(0))).unwrap();
         stage.maybe();
