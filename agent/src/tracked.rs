@@ -126,6 +126,16 @@ impl Tail {
         Ok(Self { end, bytes: file.bytes_at(start, usize::try_from(end - start).unwrap_or(MARK))? })
     }
 
+    /// As it is now, where `known` is what was read. None where it is not the same: the file was truncated after its size
+    /// was seen, and what it has now would say of its copy that it is none.
+    pub(crate) fn still(known: Option<&Self>, file: &Source, end: u64) -> io::Result<Option<Self>> {
+        let tail = Self::of(file, end)?;
+        let is_whole = tail.bytes.len() as u64 == end.min(MARK as u64);
+        // Who fills in NUL characters has truncated nothing.
+        let known = known.filter(|known| known.end == end && known.bytes.last() != Some(&0));
+        Ok(Some(tail).filter(|tail| is_whole && known.is_none_or(|known| known == tail)))
+    }
+
     pub(crate) fn is_in(&self, file: &Source) -> io::Result<bool> {
         Ok(Self::of(file, self.end)? == *self)
     }
@@ -325,5 +335,34 @@ impl Tracked {
         while self.boundaries.front().is_some_and(|b| *b < self.position) {
             self.boundaries.pop_front();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used)]
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn the_tail_of_a_file_truncated_meanwhile_is_none() {
+        let path = tempfile::NamedTempFile::new().unwrap().into_temp_path();
+        let still = |known: Option<&Tail>, end| {
+            let file = Source::Plain(fs::File::open(&path).unwrap());
+            Tail::still(known, &file, end).unwrap()
+        };
+        fs::write(&path, [b'a'; 1000]).unwrap();
+        let tail = still(None, 1000).unwrap();
+        assert_eq!(still(Some(&tail), 1000).as_ref(), Some(&tail));
+        assert!(still(Some(&tail), 500).is_some(), "of another place it says nothing");
+        assert!(still(None, 1001).is_none(), "the file is shorter");
+        fs::write(&path, [b'b'; 1000]).unwrap();
+        assert!(still(Some(&tail), 1000).is_none(), "and filled again");
+        fs::write(&path, b"").unwrap();
+        assert!(still(Some(&tail), 1000).is_none() && still(None, 1).is_none());
+        assert!(still(None, 0).is_some(), "nothing is before the beginning");
+        let nul = Tail { end: 2, bytes: vec![b'a', 0] };
+        fs::write(&path, b"ab").unwrap();
+        assert!(still(Some(&nul), 2).is_some(), "a NUL is filled in later");
     }
 }

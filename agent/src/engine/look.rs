@@ -229,7 +229,10 @@ impl<P: Producer> Engine<P> {
         }
         if tracked.tail.is_none() && !file.is_packed() {
             // Else nobody would notice that it is truncated and filled up again before more of it is read.
-            tracked.tail = Some(Tail::of(file, tracked.extents_end())?);
+            let Some(tail) = Tail::still(None, file, tracked.extents_end())? else {
+                return Ok(Seen::Truncated(file.stat(0)?));
+            };
+            tracked.tail = Some(tail);
         }
         tracked.size = stat.size;
         if waits {
@@ -267,7 +270,9 @@ impl<P: Producer> Engine<P> {
         if stat.size <= end {
             return Ok(Seen::End { size: stat.size, deleted: stat.links == 0 });
         }
-        let before = Tail::of(file, end)?;
+        let Some(before) = Tail::still(tracked.tail.as_ref(), file, end)? else {
+            return Ok(Seen::Truncated(file.stat(0)?));
+        };
         self.learn_beginning(tracked, file)?;
         let small = !tracked.limits.delays.is_empty() || file.is_packed();
         let longest = if small { BLOCK as u64 } else { EXTENT };
