@@ -53,7 +53,7 @@ const CELLS: [Cell; 9] = [
     Cell { name: "1 KB, lz4, batches of 1 MB", load: Load { codec: "lz4", ..PLAIN }, consumed: true, ..CELL },
     Cell {
         name: "100 B, batches of 1 MB",
-        load: Load { record_bytes: 100, megabytes: 200, ..PLAIN },
+        load: Load { record_bytes: 100, ..PLAIN },
         consumed: true,
         ..CELL
     },
