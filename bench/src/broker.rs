@@ -51,12 +51,7 @@ const CELLS: [Cell; 9] = [
         ..CELL
     },
     Cell { name: "1 KB, lz4, batches of 1 MB", load: Load { codec: "lz4", ..PLAIN }, consumed: true, ..CELL },
-    Cell {
-        name: "100 B, batches of 1 MB",
-        load: Load { record_bytes: 100, ..PLAIN },
-        consumed: true,
-        ..CELL
-    },
+    Cell { name: "100 B, batches of 1 MB", load: Load { record_bytes: 100, ..PLAIN }, consumed: true, ..CELL },
     // As much as gives a processor's time that a clock of 10 ms can tell.
     Cell { name: "1 KB, 1 partition", load: Load { partitions: 1, megabytes: 1000, ..PLAIN }, ..CELL },
     Cell {

@@ -84,7 +84,7 @@ impl TopicError {
                 Refusal::NotAnIncrease { .. } => ErrorCode::InvalidPartitions,
                 Refusal::ProducerIdsGoBack { .. } => ErrorCode::UnknownServerError,
             },
-            Self::Metadata(MetadataError::Storage(_)) => ErrorCode::KafkaStorageError,
+            Self::Metadata(MetadataError::Storage(_) | MetadataError::Unwritten(_)) => ErrorCode::KafkaStorageError,
             Self::Partition(error) => error.code(),
         }
     }

@@ -1,8 +1,8 @@
 //! The metadata store of a single node: an append-only file of checksummed changes.
 //!
 //! File: the line `logmill metadata 1\n`, then frames of length (u32, big-endian), CRC-32C of the payload (u32), payload (one [`Change`] as JSON).
-//! Invariants: a change is published only after its frame was synced; after a failed write or sync nothing more is accepted, since what is on
-//! disk is unknown; a frame that is cut off or damaged at the end was never acknowledged and is cut away when the file is opened.
+//! Invariants: a change is published only after its frame was synced; after a failed sync, or a failed write that cannot be taken back, nothing more is
+//! accepted, since what is on disk is unknown; a frame that is cut off or damaged at the end was never acknowledged and is cut away when the file is opened.
 
 use std::{
     io,
@@ -102,12 +102,7 @@ impl Shared {
         change::apply(&mut image, change)?;
         let mut frame = Vec::with_capacity(256);
         encode(change, &mut frame).map_err(MetadataError::Storage)?;
-        if let Err(error) = writer.append(&frame) {
-            let reason = error.to_string();
-            tracing::error!(%error, "writing the metadata file failed; topics cannot be changed until a restart");
-            writer.failed = Some(reason.clone());
-            return Err(MetadataError::Storage(reason));
-        }
+        writer.append(&frame)?;
         let image = Arc::new(image);
         self.image.store(image.clone());
         Ok(image)
@@ -115,9 +110,20 @@ impl Shared {
 }
 
 impl Writer {
-    fn append(&mut self, frame: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(frame, self.end)?;
-        self.file.sync_data("metadata change")?;
+    fn append(&mut self, frame: &[u8]) -> Result<(), MetadataError> {
+        let written = self.file.write_all_at(frame, self.end);
+        if let Err(error) = &written
+            && self.file.set_len(self.end).is_ok()
+        {
+            tracing::error!(%error, "no room for a change in the metadata file");
+            return Err(MetadataError::Unwritten(error.to_string()));
+        }
+        if let Err(error) = written.and_then(|()| self.file.sync_data("metadata change")) {
+            let reason = error.to_string();
+            tracing::error!(%error, "writing the metadata file failed; topics cannot be changed until a restart");
+            self.failed = Some(reason.clone());
+            return Err(MetadataError::Storage(reason));
+        }
         self.end += frame.len() as u64;
         Ok(())
     }

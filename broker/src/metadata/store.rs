@@ -24,4 +24,7 @@ pub(crate) enum MetadataError {
     Refused(#[from] Refusal),
     #[error("the metadata file could not be written: {0}; restart the broker once the disk is well")]
     Storage(String),
+    /// As on a full disk: nothing of the change is there, and another may be.
+    #[error("the metadata file could not be written: {0}; nothing was changed")]
+    Unwritten(String),
 }

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, fs};
 
-use logmill_disk::RealDisk;
+use logmill_disk::{RealDisk, sim::SimDisk};
 use uuid::Uuid;
 
 use super::*;
@@ -71,6 +71,23 @@ async fn every_torn_end_is_cut_away() {
         drop(store);
         assert_eq!(fs::read(&path).unwrap(), good, "cut at {end}");
     }
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_changes_until_there_is_room() {
+    let disk = SimDisk::new();
+    let dir = Path::new("/data");
+    disk.create_dir_all(dir).unwrap();
+    let store = EmbeddedStore::open(&disk, dir, || "cluster".to_owned()).unwrap();
+    store.commit(create("a")).await.unwrap();
+    disk.set_capacity(Some(0));
+    assert!(matches!(store.commit(create("b")).await, Err(MetadataError::Unwritten(_))));
+    assert!(store.image().topic("b").is_none());
+    disk.set_capacity(None);
+    store.commit(create("b")).await.unwrap();
+    drop(store);
+    let image = EmbeddedStore::open(&disk, dir, String::new).unwrap().image();
+    assert!(image.topic("a").is_some() && image.topic("b").is_some());
 }
 
 #[tokio::test]
