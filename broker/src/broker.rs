@@ -206,16 +206,18 @@ impl Broker {
 
     /// Deletes a topic: decided durably first, then its files go; a crash between the two is made good at the next start.
     pub(crate) async fn delete_topic(&self, id: Uuid) -> Result<(), TopicError> {
-        let hosted = match self.image().topic_by_id(id) {
-            Some(topic) => self.partitions.of_topic(&topic.name),
-            None => return Err(MetadataError::from(Refusal::UnknownTopicId(id)).into()),
+        let Some(topic) = self.image().topic_by_id(id).cloned() else {
+            return Err(MetadataError::from(Refusal::UnknownTopicId(id)).into());
         };
+        let hosted = self.partitions.of_topic(&topic.name);
         let image = self.metadata.commit(Change::DeleteTopic { id }).await?;
         self.partitions.apply(&image);
         let partitions = self.partitions.clone();
         tokio::task::spawn_blocking(move || partitions.delete_blocking(&hosted))
             .await
             .map_err(|e| PartitionError::Internal(e.to_string().into()))??;
+        // Before the name is free.
+        self.groups.forget_topic(&topic.name).await;
         let image = self.metadata.commit(Change::TopicRemoved { id }).await?;
         self.partitions.apply(&image);
         tracing::info!(topic_id = %id, "topic deleted");

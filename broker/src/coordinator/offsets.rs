@@ -76,6 +76,10 @@ impl GroupOffsets {
         }
     }
 
+    pub(crate) fn has_topic(&self, topic: &str) -> bool {
+        self.topics.contains_key(topic)
+    }
+
     pub(crate) fn get(&self, topic: &str, partition: i32) -> Option<&CommittedOffset> {
         self.topics.get(topic)?.get(&partition).map(|e| &e.committed)
     }

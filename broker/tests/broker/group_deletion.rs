@@ -4,6 +4,7 @@ use logmill_protocol::{
     ErrorCode,
     messages::{
         delete_groups::{DeleteGroupsRequest, DeleteGroupsResponse},
+        delete_topics::{DeleteTopicState, DeleteTopicsRequest, DeleteTopicsResponse},
         list_groups::{ListGroupsRequest, ListGroupsResponse},
         offset_delete::{
             OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic, OffsetDeleteResponse,
@@ -172,5 +173,32 @@ async fn offsets_are_deleted_where_nobody_reads() {
     let mut client = broker.client().await;
     assert_eq!(committed(&mut client, "g").await, [("t".to_owned(), 0, 5, String::new())]);
     assert_eq!(listed(&mut client).await, ["g"]);
+    broker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_topic_takes_its_committed_offsets_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = TestBroker::start(dir.path()).await;
+    let mut client = broker.client().await;
+    for topic in ["t", "u"] {
+        client.create_topic(topic, 1).await;
+        for group in ["g", "h"] {
+            assert_eq!(commit(&mut client, 9, group, ("", -1), topic, 5, "").await, ErrorCode::None);
+        }
+    }
+    let topics = vec![DeleteTopicState { name: Some("t"), ..Default::default() }];
+    let request = DeleteTopicsRequest { topics, timeout_ms: 5000, ..Default::default() };
+    let response: DeleteTopicsResponse<'_> = client.call(6, &request).await;
+    assert_eq!(response.responses[0].error_code, ErrorCode::None);
+    client.create_topic("t", 1).await;
+    let left = [("u".to_owned(), 0, 5, String::new())];
+    assert_eq!(committed(&mut client, "g").await, left);
+    broker.stop().await;
+    let broker = TestBroker::start(dir.path()).await;
+    let mut client = broker.client().await;
+    for group in ["g", "h"] {
+        assert_eq!(committed(&mut client, group).await, left);
+    }
     broker.stop().await;
 }

@@ -86,6 +86,34 @@ impl Groups {
         Ok(results)
     }
 
+    /// Forgets what was committed for a topic that is gone: one that gets its name is not to be read from there. Best effort: what cannot be
+    /// written as deleted is back after a restart.
+    pub(crate) async fn forget_topic(&self, topic: &str) {
+        let slots: Vec<Arc<Slot>> = self.slots.read().values().cloned().collect();
+        for slot in slots {
+            let is_concerned = |state: &SlotState| state.commits_in_flight > 0 || state.offsets.has_topic(topic);
+            if !is_concerned(&slot.state.lock()) {
+                continue;
+            }
+            let done = self.between_commits(&slot, |state, now| {
+                let mut committed = all_offsets(state);
+                committed.retain(|(name, _)| &**name == topic);
+                let written = self.bury(&slot, state, &committed, now);
+                self.settle(&slot, state);
+                written
+            });
+            let durable = match done.await {
+                Ok(written) => self.when_durable(&slot, written).await,
+                // Deleted meanwhile.
+                Err(ErrorCode::GroupIdNotFound) => Ok(()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = durable {
+                tracing::warn!(group = &*slot.name, topic, error = error.name(), "offsets of a deleted topic stay");
+            }
+        }
+    }
+
     /// Does something to a group while none of its commits is on its way to the disk.
     async fn between_commits<T>(
         &self,
