@@ -34,6 +34,8 @@ pub trait Disk: Send + Sync + 'static {
     fn is_dir(&self, path: &Path) -> bool;
     /// Length in bytes without opening the file.
     fn file_len(&self, path: &Path) -> io::Result<u64>;
+    /// When something was last written to the file, ms since 1970. A simulated disk does not know.
+    fn modified_ms(&self, path: &Path) -> io::Result<i64>;
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     fn remove_file(&self, path: &Path) -> io::Result<()>;
     fn remove_dir_all(&self, path: &Path) -> io::Result<()>;

@@ -16,6 +16,7 @@ use std::{
     },
     path::{Path, PathBuf},
     sync::Arc,
+    time::UNIX_EPOCH,
 };
 
 /// The real file system.
@@ -51,6 +52,11 @@ impl Disk for RealDisk {
 
     fn file_len(&self, path: &Path) -> io::Result<u64> {
         Ok(fs::metadata(path)?.len())
+    }
+
+    fn modified_ms(&self, path: &Path) -> io::Result<i64> {
+        let modified = fs::metadata(path)?.modified()?.duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
+        i64::try_from(modified.as_millis()).map_err(io::Error::other)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -202,6 +208,7 @@ mod tests {
         file.forget_cached().unwrap();
         disk.sync_dir(dir.path(), "test").unwrap();
         assert_eq!(disk.file_len(&path).unwrap(), 8);
+        assert!(disk.modified_ms(&path).unwrap() > 1_700_000_000_000);
         assert_eq!(read_file(&disk, &path, 8).unwrap(), b"\0\0\0hello");
         assert!(read_file(&disk, &path, 7).is_err());
         assert!(disk.free_space(dir.path()).unwrap() > 0);

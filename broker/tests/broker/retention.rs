@@ -2,7 +2,11 @@
 
 use std::{path::Path, time::Duration};
 
-use logmill_protocol::ErrorCode;
+use logmill_protocol::{
+    ErrorCode,
+    compression::Compression,
+    records::{BatchBuilder, NewRecord},
+};
 
 use crate::{
     client::{Client, PATIENCE, TestBroker, batch},
@@ -40,6 +44,24 @@ async fn until(what: &str, is_so: impl Fn() -> bool) {
         }
     };
     assert!(tokio::time::timeout(PATIENCE, wait).await.is_ok(), "{what}");
+}
+
+// One thread: its time can be moved.
+#[tokio::test]
+async fn what_has_no_timestamp_is_as_old_as_its_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let broker = TestBroker::start(dir.path()).await;
+    let mut client = broker.client().await;
+    client.create_topic("a", 1).await;
+    let mut builder = BatchBuilder::new(Compression::None);
+    builder.push(NewRecord { timestamp: -1, value: Some(b"of before Kafka 0.10"), ..NewRecord::default() });
+    client.produce("a", 0, &builder.build().unwrap()).await.unwrap();
+    let segment = std::fs::File::options().write(true).open(dir.path().join("a-0/00000000000000000000.log")).unwrap();
+    segment.set_modified(std::time::UNIX_EPOCH).unwrap();
+    alter(&mut client, "a", "retention.ms", Some("60000")).await;
+    look().await;
+    until("what is too old goes", || segments(dir.path(), "a") == 0).await;
+    broker.stop().await;
 }
 
 // One thread: its time can be moved.

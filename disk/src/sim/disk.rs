@@ -167,6 +167,10 @@ impl Disk for SimDisk {
         Ok(state.file(inode)?.live.len() as u64)
     }
 
+    fn modified_ms(&self, _: &Path) -> io::Result<i64> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.state.lock();
         let inode = state.look_up(from)?;

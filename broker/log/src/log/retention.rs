@@ -76,7 +76,7 @@ impl Log {
             let too_much = config.retention_bytes.is_some_and(|max| size.saturating_sub(segment_size) >= max);
             let too_old = match config.retention_ms {
                 Some(max) if segment_size > 0 => {
-                    let newest = self.newest_in(segment)?;
+                    let newest = self.last_written(segment)?;
                     newest >= 0 && now_ms.saturating_sub(newest) > max
                 }
                 _ => false,
@@ -89,6 +89,16 @@ impl Log {
             size -= segment_size;
         }
         Ok(self.log_end_offset())
+    }
+
+    /// The largest timestamp; of records of before Kafka 0.10, which have none, when their file was written to. -1 if nobody knows.
+    fn last_written(&self, segment: &Segment) -> io::Result<i64> {
+        let newest = self.newest_in(segment)?;
+        if newest >= 0 {
+            return Ok(newest);
+        }
+        let path = names::segment_file(&self.dir, segment.base_offset, names::LOG);
+        Ok(self.disk().modified_ms(&path).unwrap_or(-1))
     }
 
     fn move_start(&self, offset: i64) {
