@@ -165,7 +165,7 @@ impl<'a> Reader<'a> {
     fn first(&mut self, shown: &mut FilePreview, host: &str, events: usize) -> io::Result<()> {
         let path = shown.path.clone();
         let path = path.as_path();
-        let format = path.file_name().and_then(|n| n.to_str()).and_then(Format::of_name).map(|(format, _)| format);
+        let format = path.file_name().and_then(Format::of_name).map(|(format, _)| format);
         let packed = format.filter(|_| Format::is_of(path));
         let file = File::open(path)?;
         let modified = Stat::of_file(&file)?.modified / 1_000_000;

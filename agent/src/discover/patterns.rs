@@ -1,7 +1,9 @@
 //! Globs of one input: which paths match, and from which directories on to look.
 
 use std::{
+    ffi::OsStr,
     io,
+    os::unix::ffi::OsStrExt,
     path::{Component, Path, PathBuf},
 };
 
@@ -95,17 +97,16 @@ fn base(glob: &Path) -> Base {
 }
 
 /// The names that rotation can have made `name` of.
-pub(crate) fn before_rotation(name: &str) -> impl Iterator<Item = &str> {
-    let cuts = name.char_indices().filter(|(at, c)| *at > 0 && ".-_".contains(*c));
-    cuts.map(|(at, _)| &name[..at]).filter(|original| is_rotated_name(name, original))
+pub(crate) fn before_rotation(name: &OsStr) -> impl Iterator<Item = &OsStr> {
+    let cuts = (1..name.len()).filter(|at| b".-_".contains(&name.as_bytes()[*at]));
+    cuts.map(|at| OsStr::from_bytes(&name.as_bytes()[..at])).filter(|original| is_rotated_name(name, original))
 }
 
 /// Whether `name` is what rotation makes of `original`: digits and dates after it, not compressed.
-pub(crate) fn is_rotated_name(name: &str, original: &str) -> bool {
-    name.strip_prefix(original).is_some_and(|rest| {
-        rest.starts_with(['.', '-', '_'])
-            && rest[1..].starts_with(|c: char| c.is_ascii_digit())
-            && rest.bytes().all(|b| b.is_ascii_digit() || b"-._:T".contains(&b))
+pub(crate) fn is_rotated_name(name: &OsStr, original: &OsStr) -> bool {
+    name.as_bytes().strip_prefix(original.as_bytes()).is_some_and(|rest| {
+        matches!(rest, [b'.' | b'-' | b'_', b'0'..=b'9', ..])
+            && rest.iter().all(|b| b.is_ascii_digit() || b"-._:T".contains(b))
     })
 }
 
@@ -127,6 +128,8 @@ mod tests {
 
     #[test]
     fn rotated_names() {
+        let is_rotated_name = |name: &str, original: &str| is_rotated_name(name.as_ref(), original.as_ref());
+        let before_rotation = |name: &'static str| before_rotation(OsStr::new(name));
         for name in ["app.log.1", "app.log-20260501", "app.log.2026-05-01T10:00:00", "app.log.12"] {
             assert!(is_rotated_name(name, "app.log"), "{name}");
         }

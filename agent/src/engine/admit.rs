@@ -183,10 +183,9 @@ impl<P: Producer> Engine<P> {
             .filter(|t| !t.content_gone && !t.is_copy(&self.around.host_id))
             .collect();
         for path in unmatched {
-            let Some(name) = path.file_name().and_then(|n| n.to_str()) else { continue };
-            let of = known.iter().filter(|t| {
-                t.path.file_name().and_then(|n| n.to_str()).is_some_and(|original| is_rotated_name(name, original))
-            });
+            let Some(name) = path.file_name() else { continue };
+            let of =
+                known.iter().filter(|t| t.path.file_name().is_some_and(|original| is_rotated_name(name, original)));
             let Some(oldest) = of.min_by_key(|t| t.birth) else { continue };
             let Ok(stat) = Stat::of_path(path) else { continue };
             let unknown = self.slots.by_inode(stat.ino, stat.birth).is_none();
@@ -203,7 +202,7 @@ impl<P: Producer> Engine<P> {
         let interval = i64::try_from(self.config.rescan_interval.as_millis()).unwrap_or(i64::MAX);
         let last_look = self.unseen_since_ms.saturating_sub(interval).saturating_sub(CLOCK_SLACK_MS);
         for path in unmatched {
-            let Some(name) = path.file_name().and_then(|n| n.to_str()) else { continue };
+            let Some(name) = path.file_name() else { continue };
             let origins = before_rotation(name).map(|original| listing.dir.join(original));
             let Some((origin, input)) = origins.filter_map(|o| self.input_of(&o).map(|input| (o, input))).next() else {
                 continue;

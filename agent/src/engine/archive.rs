@@ -266,7 +266,7 @@ impl<P: Producer> Engine<P> {
 
 /// The names that the file of a compressed file's name can have had when it matched; none when it is no such name.
 pub(super) fn possible_origins(path: &Path) -> Vec<PathBuf> {
-    let (Some(dir), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str())) else { return Vec::new() };
+    let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else { return Vec::new() };
     let Some((_, stem)) = Format::of_name(name) else { return Vec::new() };
     std::iter::once(stem).chain(before_rotation(stem)).map(|name| dir.join(name)).collect()
 }

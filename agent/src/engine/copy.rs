@@ -127,7 +127,7 @@ impl<P: Producer> Engine<P> {
 
     /// What a file can be the copy of by its name, how much must be known of it, and whether its content is gone.
     fn possible_originals(&self, copy: &Tracked) -> Vec<(Original, u64, bool)> {
-        let file_name = |path: &Path| Some((path.parent()?.to_owned(), path.file_name()?.to_str()?.to_owned()));
+        let file_name = |path: &Path| Some((path.parent()?.to_owned(), path.file_name()?.to_owned()));
         let mut possible = Vec::new();
         if let Some((dir, name)) = copy.called().and_then(file_name) {
             for (original, least) in discover::originals(&name) {
@@ -372,10 +372,10 @@ impl<P: Producer> Engine<P> {
 
 /// Whether a file can be another one's copy, by its name.
 fn is_copy(copy: &Path, path: &Path) -> bool {
-    let (Some(name), Some(original)) = (copy.file_name().and_then(|n| n.to_str()), path.file_name()) else {
+    let (Some(name), Some(original)) = (copy.file_name(), path.file_name()) else {
         return false;
     };
-    copy.parent() == path.parent() && discover::originals(name).any(|(name, _)| original == name.as_str())
+    copy.parent() == path.parent() && discover::originals(name).any(|(name, _)| original == name)
 }
 
 /// Whether a possible copy may still be written to.

@@ -144,7 +144,7 @@ impl<P: Producer> Engine<P> {
             self.wake(slot);
             return false;
         }
-        let format = name.file_name().and_then(|n| n.to_str()).and_then(Format::of_name).map(|(format, _)| format);
+        let format = name.file_name().and_then(Format::of_name).map(|(format, _)| format);
         let unpacking = || self.slots.iter().filter(|(_, t)| t.file.as_ref().is_some_and(Source::is_packed)).count();
         if format.is_some() && unpacking() >= archive::MAX_OPEN {
             self.look_later(slot, now);

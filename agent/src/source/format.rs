@@ -1,9 +1,10 @@
 //! Compressed formats: by name, since content alone says nothing of whose continuation it is, and by first bytes.
 
 use std::{
+    ffi::OsStr,
     fs::File,
     io::{self, Read},
-    os::unix::fs::FileExt,
+    os::unix::{ffi::OsStrExt, fs::FileExt},
     path::Path,
 };
 
@@ -19,15 +20,16 @@ const ZSTD_WINDOW: u32 = 23;
 
 impl Format {
     /// The format that a name tells, and the name without that.
-    pub(crate) fn of_name(name: &str) -> Option<(Self, &str)> {
-        let (stem, ending) = name.rsplit_once('.')?;
+    pub(crate) fn of_name(name: &OsStr) -> Option<(Self, &OsStr)> {
+        let name = name.as_bytes();
+        let (stem, ending) = name.split_at(name.iter().rposition(|b| *b == b'.')?);
         let format = match ending {
-            "gz" => Self::Gzip,
-            "zst" => Self::Zstd,
-            "bz2" => Self::Bzip2,
+            b".gz" => Self::Gzip,
+            b".zst" => Self::Zstd,
+            b".bz2" => Self::Bzip2,
             _ => return None,
         };
-        (!stem.is_empty()).then_some((format, stem))
+        (!stem.is_empty()).then_some((format, OsStr::from_bytes(stem)))
     }
 
     /// Whether a file begins as this format does.
@@ -42,7 +44,7 @@ impl Format {
 
     /// Whether a file's content is compressed as its name says.
     pub(crate) fn is_of(path: &Path) -> bool {
-        let named = path.file_name().and_then(|n| n.to_str()).and_then(Self::of_name);
+        let named = path.file_name().and_then(Self::of_name);
         let Some((format, _)) = named else { return false };
         let mut beginning = [0; 4];
         let read = File::open(path).and_then(|file| file.read_at(&mut beginning, 0));
@@ -68,11 +70,14 @@ mod tests {
 
     #[test]
     fn names_and_beginnings() {
-        assert_eq!(Some((Format::Gzip, "app.log.2")), Format::of_name("app.log.2.gz"));
-        assert_eq!(Some((Format::Zstd, "app.log")), Format::of_name("app.log.zst"));
-        assert_eq!(Some((Format::Bzip2, "app.log-20260501")), Format::of_name("app.log-20260501.bz2"));
+        assert_eq!(Some((Format::Gzip, OsStr::new("app.log.2"))), Format::of_name(OsStr::new("app.log.2.gz")));
+        assert_eq!(Some((Format::Zstd, OsStr::new("app.log"))), Format::of_name(OsStr::new("app.log.zst")));
+        assert_eq!(
+            Some((Format::Bzip2, OsStr::new("app.log-20260501"))),
+            Format::of_name(OsStr::new("app.log-20260501.bz2"))
+        );
         for name in ["app.log", ".gz", "gz", "app.log.xz", ""] {
-            assert_eq!(None, Format::of_name(name), "{name}");
+            assert_eq!(None, Format::of_name(OsStr::new(name)), "{name}");
         }
         assert!(Format::Gzip.begins(b"\x1f\x8b\x08") && !Format::Gzip.begins(b"text") && !Format::Zstd.begins(b""));
     }

@@ -1,5 +1,7 @@
 //! Files that are compressed when they are rotated: read on where they were left, each line once.
 
+use std::{ffi::OsStr, os::unix::ffi::OsStrExt};
+
 use super::*;
 
 fn compress(rig: &Rig, from: &str, to: &str) {
@@ -33,6 +35,12 @@ fn rotate(rig: &Rig, ending: &str) {
     compress(rig, "app.log.1", &format!("app.log.1.{ending}"));
 }
 
+fn gzip(content: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(content.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
 fn every_compressed(rig: &mut Rig) {
     for _ in 0..3 {
         rig.settle();
@@ -48,6 +56,26 @@ fn sorted(mut messages: Vec<String>) -> Vec<String> {
 
 fn globs() -> [fn(&mut AgentConfig); 2] {
     [|_| (), |c| c.inputs[0].include[0].push('*')]
+}
+
+#[test]
+fn names_that_are_no_utf_8_are_rotated_as_all_others() {
+    for glob in globs() {
+        let named = |ending: &[u8]| OsStr::from_bytes(&[b"\xff-\xfe.log", ending].concat()).to_owned();
+        let mut rig = Rig::with(glob);
+        let (file, rotated) = (rig.path("").join(named(b"")), rig.path("").join(named(b".1")));
+        let packed = rig.path("").join(named(b".2.gz"));
+        fs::write(&file, numbered("a", 0..100)).unwrap();
+        rig.settle();
+        rig.kill();
+        fs::write(&packed, gzip(&numbered("a", 0..120))).unwrap();
+        fs::remove_file(&file).unwrap();
+        rig.next_birth();
+        fs::write(&rotated, numbered("b", 0..50)).unwrap();
+        fs::write(&file, numbered("c", 0..50)).unwrap();
+        every_compressed(&mut rig);
+        assert_eq!(sorted([names("a", 0..120), names("b", 0..50), names("c", 0..50)].concat()), sorted(rig.messages()));
+    }
 }
 
 #[test]
