@@ -24,6 +24,13 @@ pub(super) struct Inside<'a> {
     pub(super) partial: bool,
 }
 
+impl Inside<'_> {
+    /// The whole of a line that was cut into `part` and this.
+    pub(super) fn behind(self, part: &Inside) -> Self {
+        Self { text: Cow::Owned([&*part.text, &*self.text].concat()), ..self }
+    }
+}
+
 impl Stream {
     fn of(name: &str) -> Option<Self> {
         match name {

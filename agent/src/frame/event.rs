@@ -68,14 +68,18 @@ impl Framing {
             let line = &bytes[from..to - 1];
             joining.inside(self.text, line.strip_suffix(b"\r").unwrap_or(line))
         };
+        let nth = |n: usize| line(n.checked_sub(1).map_or(0, |before| begins[before]), begins[n]);
         (1..begins.len()).rev().find_map(|at| {
-            let from = match at.checked_sub(2) {
-                Some(before) => begins[before],
-                None if inside => return None,
-                None => 0,
-            };
-            let (begin, end) = (begins[at - 1], begins[at]);
-            (!joining.joins(&line(from, begin), &line(begin, end))).then_some(begin)
+            let first = usize::from(inside);
+            let mut before = (at > first).then(|| nth(at - 1))?;
+            let is_last = !before.partial;
+            for part in (first..at - 1).rev().map(nth) {
+                if !is_last || !part.partial || part.stream != before.stream {
+                    break;
+                }
+                before = before.behind(&part);
+            }
+            (!joining.joins(&before, &nth(at))).then_some(begins[at - 1])
         })
     }
 
@@ -111,7 +115,8 @@ impl Framing {
                 }
                 None => return event(raw, next, true, true),
                 Some((more, after, at_newline)) => {
-                    (raw, next, lines, last) = (next + more, next + after, lines + 1, line);
+                    last = if last.partial && joining.rules.is_some() { line.behind(&last) } else { line };
+                    (raw, next, lines) = (next + more, next + after, lines + 1);
                     if !at_newline {
                         return event(raw, next, false, false);
                     }

@@ -366,3 +366,25 @@ not docker's
     );
     assert_eq!(["ERROR\n\tat x.y\n\tat z", "next"], *texts(&java, &text, &[]));
 }
+
+/// As conmon writes what a program writes apart from its newlines.
+#[test]
+fn rules_look_at_what_was_cut_as_a_whole() {
+    let cut = |lines: &[&str]| -> String {
+        lines
+            .iter()
+            .map(|line| format!("2026-05-01T10:00:00Z stdout P {line}\n2026-05-01T10:00:00Z stdout F \n"))
+            .collect()
+    };
+    let cri = |join: &Join| joined(1000, 99, Some(join), Some(Container::Cri));
+    let text = cut(&["one", "END", "two", "END"]);
+    assert_eq!(["one\nEND", "two\nEND"], *texts(&cri(&Join::End("^END".into())), &text, &[]));
+    let next = cri(&Join::ContinueNext("^HEAD".into()));
+    assert_eq!(["HEAD\ntail", "x"], *texts(&next, &cut(&["HEAD", "tail", "x"]), &[]));
+    let python = cri(&Join::Preset(Preset::Python));
+    let text = cut(&["ERROR", "Traceback (most recent call last):", "  File", "KeyError: 'x'", "next", "x"]);
+    let traces = texts(&python, &text, &[]);
+    assert_eq!("ERROR\nTraceback (most recent call last):\n  File\nKeyError: 'x'", traces[0]);
+    let begin = python.last_begin(text.as_bytes(), false).unwrap();
+    assert!(text[begin..].contains("stdout P x"));
+}
