@@ -29,6 +29,10 @@ pub enum AgentError {
     Thread(io::Error),
     #[error("cannot watch for changes: {0}")]
     Watch(io::Error),
+    #[error("stopped before all was read and acknowledged; the next start goes on from there")]
+    Interrupted,
+    #[error("input `{input}`: cannot read standard input to its end: {source}")]
+    StandardInput { input: String, source: io::Error },
     #[error("the reading thread ended unexpectedly; the log above says why")]
     Panicked,
 }

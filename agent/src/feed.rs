@@ -46,7 +46,7 @@ pub(crate) type Spools = BTreeMap<String, Arc<Spool>>;
 /// The feeders of all such inputs.
 pub(crate) struct Feeds {
     spools: Spools,
-    threads: Vec<JoinHandle<()>>,
+    threads: Vec<JoinHandle<Result<(), AgentError>>>,
     stop: Arc<AtomicBool>,
 }
 
@@ -103,10 +103,10 @@ impl Feeds {
     }
 
     /// Waits for their end.
-    pub(crate) fn join(self) {
+    pub(crate) fn join(self) -> Result<(), AgentError> {
         self.stop();
         // Who panicked has said so in the log.
-        self.threads.into_iter().for_each(|thread| drop(thread.join()));
+        self.threads.into_iter().map(|thread| thread.join().unwrap_or(Ok(()))).fold(Ok(()), Result::and)
     }
 }
 
@@ -133,9 +133,13 @@ struct Feeder {
 }
 
 impl Feeder {
-    fn run(&self) {
+    fn run(&self) -> Result<(), AgentError> {
         self.well();
-        if self.input.source.is_journal() { self.journal() } else { self.stdin() }
+        if self.input.source.is_journal() {
+            self.journal();
+            return Ok(());
+        }
+        self.stdin().map_err(|source| AgentError::StandardInput { input: self.input.name.clone(), source })
     }
 
     fn stops(&self) -> bool {

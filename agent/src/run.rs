@@ -33,12 +33,15 @@ const STALL: Duration = Duration::from_secs(60);
 /// `shutdown_timeout` has passed: what is unacknowledged then is read again at the next start, with the same ids).
 ///
 /// # Errors
-/// The state directory is unusable or locked by another agent, a glob is invalid, Kafka's client settings are wrong, or
-/// the checkpoint cannot be written.
+/// The state directory is unusable or locked by another agent, a glob is invalid, Kafka's client settings are wrong, the
+/// checkpoint cannot be written, standard input cannot be read, or it was stopped before what was to be read once was.
 pub async fn run(mut config: AgentConfig, context: Context) -> Result<(), AgentError> {
     context.health.set("agent", Err("starting".to_owned()));
     let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-    let Some(state) = StateDir::wait_for(&disk, &config, &context).await? else { return Ok(()) };
+    let once = context.flags.contains("once");
+    let Some(state) = StateDir::wait_for(&disk, &config, &context).await? else {
+        return if once { Err(AgentError::Interrupted) } else { Ok(()) };
+    };
     let waker = Waker::new().map_err(AgentError::Watch)?;
     let stop = Arc::new(AtomicBool::new(false));
     let relimit = NewLimits::default();
@@ -64,7 +67,7 @@ pub async fn run(mut config: AgentConfig, context: Context) -> Result<(), AgentE
         pulse: context.progress.watch("agent reader", STALL),
         relimit: relimit.clone(),
         desk: desk.clone(),
-        once: context.flags.contains("once"),
+        once,
         spools: feeds.spools(),
     };
     let (ended, mut end) = oneshot::channel();
@@ -72,7 +75,10 @@ pub async fn run(mut config: AgentConfig, context: Context) -> Result<(), AgentE
         .name("agent-reader".into())
         .spawn(move || {
             let result = Engine::new(config, around, state.checkpoint, producer, Now::read());
-            let result = result.and_then(|mut engine| engine.run());
+            let result = result.and_then(|mut engine| {
+                engine.run()?;
+                if once && !engine.is_finished() { Err(AgentError::Interrupted) } else { Ok(()) }
+            });
             // Held to the end: a second agent must not start before this one has written its last position.
             drop(state.lock);
             drop(ended.send(result));
@@ -93,8 +99,8 @@ pub async fn run(mut config: AgentConfig, context: Context) -> Result<(), AgentE
             }
         }
     };
-    drop(tokio::task::spawn_blocking(|| feeds.join()).await);
-    result.unwrap_or(Err(AgentError::Panicked))
+    let fed = tokio::task::spawn_blocking(|| feeds.join()).await.unwrap_or(Ok(()));
+    result.unwrap_or(Err(AgentError::Panicked)).and(fed)
 }
 
 /// The machine's name.

@@ -72,8 +72,8 @@ pub(crate) fn table(mut files: Vec<FileStatus>) -> String {
     let head = ["INPUT", "SIZE", "ACKNOWLEDGED", "LAG", "RATE/S", "STATE", "FILE"].map(str::to_owned);
     let row = |file: &FileStatus| {
         let path = match &file.name {
-            Some(name) => format!("{} (now {name})", file.path),
-            None => file.path.clone(),
+            Some(name) => format!("{} (now {})", printable(&file.path), printable(name)),
+            None => printable(&file.path),
         };
         let numbers = [file.size, file.acknowledged, file.lag(), file.bytes_per_second].map(|n| n.to_string());
         let [size, acknowledged, lag, rate] = numbers;
@@ -95,6 +95,11 @@ pub(crate) fn table(mut files: Vec<FileStatus>) -> String {
         out.push('\n');
     }
     out
+}
+
+/// A file's name is its writer's: it must neither break a table nor reach the terminal as an instruction.
+fn printable(name: &str) -> String {
+    name.chars().map(|c| if c.is_control() { c.escape_default().collect() } else { c.to_string() }).collect()
 }
 
 #[cfg(test)]
@@ -122,5 +127,7 @@ app    1000          1000    0       5  at its end  /a.log
         assert_eq!(expected, table(files.clone()));
         assert_eq!(2, lines(files.clone()).lines().count());
         assert!(lines(files).contains(r#""lag":990"#));
+        let odd = table(vec![file("/new\nline\u{1b}[31m.log", 0, None)]);
+        assert_eq!((2, true), (odd.lines().count(), odd.ends_with("/new\\nline\\u{1b}[31m.log\n")), "{odd}");
     }
 }

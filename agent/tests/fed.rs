@@ -73,12 +73,20 @@ impl Place {
     }
 
     fn start_with_path(&self, options: &[&str], path: &str) -> Agent {
+        self.start_as(Stdio::piped(), options, path)
+    }
+
+    fn start_reading(&self, stdin: Stdio, options: &[&str]) -> Agent {
+        self.start_as(stdin, options, "")
+    }
+
+    fn start_as(&self, stdin: Stdio, options: &[&str], path: &str) -> Agent {
         let mut command = Command::new(env!("CARGO_BIN_EXE_logmill-agent"));
         command.arg("--config").arg(self.path("agent.yaml")).args(options);
         command.env("PATH", path).env("ENTRIES", self.path("entries")).env("CALLS", self.path("calls"));
         let log = fs::File::options().append(true).create(true).open(self.path("log")).unwrap();
         let _alone = SPAWNING.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let mut child = command.stdin(stdin).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         Agent { stdin: child.stdin.take(), child }
     }
 
@@ -191,10 +199,12 @@ impl Agent {
         self.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
     }
 
-    /// SIGHUP.
     fn reload(&self) {
-        let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+        self.signal(rustix::process::Signal::HUP);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Ends its input and waits for its end.
@@ -243,6 +253,22 @@ fn standard_input_alone_is_read_to_its_end() {
     let (value, _) = place.records().remove(0);
     let members: Vec<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(["@timestamp", "host", "message"], *members, "{value}");
+}
+
+#[test]
+fn to_end_before_all_is_acknowledged_is_a_failure() {
+    let place = Place::new("source: stdin");
+    place.kafka_away();
+    let mut agent = place.start(&["--once"]);
+    agent.feed(&text(0..10));
+    place.until("all is in the spool", || place.spooled() == text(0..10));
+    agent.signal(rustix::process::Signal::TERM);
+    assert_eq!(Some(1), agent.ends(&place).code(), "{}", place.said());
+    place.kafka.broker_up(1).unwrap();
+    // Its input is what cannot be read.
+    let agent = place.start_reading(fs::File::open(place.path("")).unwrap().into(), &["--once"]);
+    assert_eq!(Some(1), agent.ends(&place).code(), "{}", place.said());
+    assert_eq!(lines(0..10), place.distinct());
 }
 
 #[test]

@@ -115,7 +115,7 @@ impl<P: Producer> Engine<P> {
     }
 
     /// Whether there is nothing left to wait for: standard input alone is at its end, or all is read that was to be read once.
-    pub(super) fn is_finished(&self) -> bool {
+    pub(crate) fn is_finished(&self) -> bool {
         let alone = self.inputs.len() == 1 && self.inputs.iter().all(|input| input.config.source.is_stdin());
         let mut spools = self.inputs.iter().filter_map(|input| input.spool.as_ref());
         (alone || self.around.once) && spools.all(|spool| spool.is_finished()) && (alone || self.all_read())

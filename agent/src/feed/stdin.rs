@@ -4,6 +4,7 @@
 //! spool is bounded and a line is not.
 
 use std::{
+    io,
     os::fd::AsFd,
     time::{Duration, Instant},
 };
@@ -21,25 +22,27 @@ const SYNC: Duration = Duration::from_secs(1);
 const EXCESS: usize = 8;
 
 impl Feeder {
-    pub(super) fn stdin(&self) {
+    /// What comes until the end is kept also when an error ends it.
+    pub(super) fn stdin(&self) -> io::Result<()> {
         let framing = match Framing::new(&self.input) {
             Ok(framing) => framing,
             // Checked with the configuration.
-            Err(error) => return tracing::error!(input = self.input.name, "bad regular expression: {error}"),
+            Err(error) => return Err(io::Error::other(error)),
         };
         let mut writer = Writer::new(std::sync::Arc::clone(&self.spool));
         let ended = self.pump(&framing, &mut writer);
         self.durable(&mut writer);
         writer.seal();
-        if ended {
+        if !matches!(ended, Ok(false)) {
             tracing::info!(input = self.input.name, "end of standard input");
             self.spool.doing("at the end of standard input");
             self.spool.end();
         }
+        ended.map(|_| ())
     }
 
     /// Reads to the end, which is true, or until the feeder is to stop.
-    fn pump(&self, framing: &Framing, writer: &mut Writer) -> bool {
+    fn pump(&self, framing: &Framing, writer: &mut Writer) -> io::Result<bool> {
         let stdin = std::io::stdin();
         let stdin = stdin.as_fd();
         let (mut chunk, mut shaped) = (vec![0; CHUNK], Vec::with_capacity(CHUNK));
@@ -54,12 +57,12 @@ impl Feeder {
             if !self.wait([stdin], next_sync)[0] {
                 continue;
             }
-            let read = match rustix::io::read(stdin, &mut chunk) {
-                Ok(read) => read,
+            let (read, failed) = match rustix::io::read(stdin, &mut chunk) {
+                Ok(read) => (read, None),
                 Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN) => continue,
                 Err(error) => {
-                    tracing::warn!(input = self.input.name, "cannot read standard input, taken for its end: {error}");
-                    0
+                    tracing::error!(input = self.input.name, "cannot read standard input, taken for its end: {error}");
+                    (0, Some(error))
                 }
             };
             shaped.clear();
@@ -69,7 +72,7 @@ impl Feeder {
                     self.lines.inc();
                     self.write(writer, b"\n");
                 }
-                return true;
+                return failed.map_or(Ok(true), |error| Err(error.into()));
             }
             let inside = shaper.is_inside();
             self.lines.inc_by(shaper.shape(&chunk[..read], &mut shaped));
@@ -78,20 +81,20 @@ impl Feeder {
                 && let Some(cut) = cut(framing, rest, inside, writer.len() >= 2 * writer.segment_bytes())
             {
                 if !self.write(writer, &rest[..cut]) {
-                    return false;
+                    return Ok(false);
                 }
                 rest = &rest[cut..];
                 self.durable(writer);
                 writer.seal();
             }
             if !self.write(writer, rest) {
-                return false;
+                return Ok(false);
             }
             if writer.is_dirty() {
                 next_sync.get_or_insert_with(|| Now::read().mono + SYNC);
             }
         }
-        false
+        Ok(false)
     }
 }
 
