@@ -1,7 +1,7 @@
 //! ListOffsets (2): a partition's start, its end, or the offset at a time.
 //!
 //! Versions 0-11. Version 0 returns a list of offsets: where segments begin, newest first, that were last written at the time or before. Without tiered storage the local start (-4) is the start, and nothing is in the
-//! remote tier (-5, -6).
+//! remote tier (-5, -6). Each of these may be asked for from the version on that brought it.
 
 use std::{borrow::Cow, sync::Arc};
 
@@ -43,12 +43,26 @@ pub(crate) async fn handle(broker: &Arc<Broker>, request: Request) -> Result<Out
             partitions.push(match partition {
                 Err(error) => answer(asked, Err(error)),
                 Ok(partition) if request.version == 0 => old_answer(asked, before(partition, asked).await),
+                Ok(_) if request.version < first_version(asked.timestamp) => {
+                    answer(asked, Err(ErrorCode::UnsupportedVersion))
+                }
                 Ok(partition) => answer(asked, find(partition, asked, decoded.isolation_level == 1).await),
             });
         }
         topics.push(ListOffsetsTopicResponse { name: Cow::Borrowed(topic.name), partitions });
     }
     request.reply(&ListOffsetsResponse { topics, ..Default::default() })
+}
+
+/// The version from which on a client may ask for it.
+fn first_version(timestamp: i64) -> i16 {
+    match timestamp {
+        MAX_TIMESTAMP => 7,
+        EARLIEST_LOCAL => 8,
+        LATEST_TIERED => 9,
+        EARLIEST_PENDING_UPLOAD => 11,
+        _ => 0,
+    }
 }
 
 fn answer(asked: &ListOffsetsPartition, found: Result<Option<At>, ErrorCode>) -> ListOffsetsPartitionResponse {

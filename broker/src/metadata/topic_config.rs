@@ -9,6 +9,7 @@ use logmill_log::{LogConfig, TimestampType};
 use logmill_protocol::compression::Compression;
 
 pub(super) use table::define;
+use table::is_true;
 pub(crate) use table::{DEFINITIONS, Definition};
 
 use super::{broker_config::BrokerConfigs, image::Topic};
@@ -89,9 +90,10 @@ impl Defaults {
         let long = |name: &str| -> i64 {
             let Some(definition) = definition(name) else { return 0 };
             let (value, _) = self.effective(&topic.config, definition);
-            value.parse().or_else(|_| definition.default.parse()).unwrap_or(0)
+            value.trim().parse().or_else(|_| definition.default.parse()).unwrap_or(0)
         };
-        let text = |name: &str| definition(name).map_or("", |definition| self.effective(&topic.config, definition).0);
+        let text =
+            |name: &str| definition(name).map_or("", |definition| self.effective(&topic.config, definition).0.trim());
         let deletes = text("cleanup.policy").split(',').any(|policy| policy.trim() == "delete");
         let limit = |value: i64| u64::try_from(value).ok();
         let size = |value: i64| u32::try_from(value).unwrap_or(u32::MAX);
@@ -125,7 +127,7 @@ impl Defaults {
             min_compaction_lag_ms: long("min.compaction.lag.ms"),
             max_compaction_lag_ms: long("max.compaction.lag.ms"),
             delete_retention_ms: long("delete.retention.ms"),
-            preallocate: text("preallocate") == "true",
+            preallocate: is_true(text("preallocate")),
             flush_ms: long("flush.ms"),
             flush_messages: u64::try_from(long("flush.messages")).unwrap_or(u64::MAX),
             compression: match text("compression.type") {
@@ -159,7 +161,10 @@ mod tests {
             ("compression.type", "producer"),
             ("message.timestamp.type", "LogAppendTime"),
             ("min.cleanable.dirty.ratio", "0.5"),
-            ("preallocate", "true"),
+            ("preallocate", " TRUE"),
+            ("segment.ms", " 1000 "),
+            ("compression.type", " lz4"),
+            ("compression.gzip.level", "-1"),
         ] {
             assert_eq!(check(name, value), Ok(()), "{name}={value}");
         }
@@ -176,6 +181,9 @@ mod tests {
             ("cleanup.policy", "keep"),
             ("cleanup.policy", ""),
             ("preallocate", "yes"),
+            ("compression.gzip.level", "0"),
+            ("compression.lz4.level", "18"),
+            ("compression.zstd.level", "23"),
             ("min.cleanable.dirty.ratio", "1.5"),
             ("segment.bytes", "3000000000"),
             ("remote.storage.enable", "true"),
@@ -225,11 +233,11 @@ mod tests {
             ("max.compaction.lag.ms", "5000"),
             ("min.cleanable.dirty.ratio", "0.1"),
             ("delete.retention.ms", "7"),
-            ("compression.type", "gzip"),
+            ("compression.type", "gzip "),
             ("compression.gzip.level", "9"),
-            ("preallocate", "true"),
+            ("preallocate", "TRUE"),
             ("min.insync.replicas", "2"),
-            ("flush.ms", "8"),
+            ("flush.ms", " 8"),
             ("segment.jitter.ms", "9"),
         ]));
         assert_eq!((config.flush_ms, config.segment_jitter_ms), (8, 9));

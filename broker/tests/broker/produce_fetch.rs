@@ -193,14 +193,18 @@ async fn a_repeated_batch_is_stored_once_also_after_a_restart() {
 async fn offsets_at_the_ends_and_by_time() {
     let (_dir, broker, mut client) = started("t").await;
     client.produce("t", 0, &batch(&["a", "b"])).await.unwrap();
-    for (timestamp, expected) in [(-1, 2), (-2, 0), (-3, 0), (-4, 0), (-5, -1), (0, 0), (i64::MAX, -1)] {
+    for (timestamp, first, expected) in
+        [(-1, 1, 2), (-2, 1, 0), (-3, 7, 0), (-4, 8, 0), (-5, 9, -1), (-6, 11, -1), (0, 1, 0), (i64::MAX, 1, -1)]
+    {
         let partitions = vec![ListOffsetsPartition { timestamp, ..Default::default() }];
         let topics = vec![ListOffsetsTopic { name: "t", partitions }];
         let request = ListOffsetsRequest { replica_id: -1, topics, ..Default::default() };
         for version in 1..=11 {
             let response: ListOffsetsResponse<'_> = client.call(version, &request).await;
             let found = &response.topics[0].partitions[0];
-            assert_eq!((found.error_code, found.offset), (ErrorCode::None, expected), "{timestamp}, version {version}");
+            let expected =
+                if version < first { (ErrorCode::UnsupportedVersion, -1) } else { (ErrorCode::None, expected) };
+            assert_eq!((found.error_code, found.offset), expected, "{timestamp}, version {version}");
         }
     }
     broker.stop().await;

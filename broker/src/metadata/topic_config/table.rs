@@ -6,6 +6,8 @@ pub(crate) enum Kind {
     Boolean,
     /// Least value.
     Int(i64),
+    /// A compression's level: least and greatest; where -1 is the least, it stands for the default and 0 is none.
+    Level(i32, i32),
     /// Least value.
     Long(i64),
     /// Least and greatest value.
@@ -34,7 +36,7 @@ impl Definition {
         match self.kind {
             Kind::Boolean | Kind::Only("false") => 1,
             Kind::Text(_) | Kind::Only(_) => 2,
-            Kind::Int(_) => 3,
+            Kind::Int(_) | Kind::Level(..) => 3,
             Kind::Long(_) => 5,
             Kind::Double(..) => 6,
             Kind::List(_) => 7,
@@ -55,20 +57,32 @@ impl Definition {
     /// As [`Definition::check`], by the name that it was set under.
     pub(crate) fn check_as(&self, name: &str, value: &str) -> Result<(), String> {
         let invalid = |why: String| Err(format!("Invalid value {value} for configuration {name}: {why}"));
+        let value = value.trim();
         match self.kind {
-            Kind::Boolean if matches!(value, "true" | "false") => Ok(()),
+            Kind::Boolean if is_true(value) || value.eq_ignore_ascii_case("false") => Ok(()),
             Kind::Boolean => invalid("Expected value to be either true or false".to_owned()),
-            Kind::Int(least) => match value.trim().parse::<i32>() {
+            Kind::Int(least) => match value.parse::<i32>() {
                 Ok(number) if i64::from(number) >= least => Ok(()),
                 Ok(_) => invalid(format!("Value must be at least {least}")),
                 Err(_) => invalid("Not a number of type INT".to_owned()),
             },
-            Kind::Long(least) => match value.trim().parse::<i64>() {
+            Kind::Level(-1, greatest) => match value.parse::<i32>() {
+                Ok(number) if number == -1 || (1..=greatest).contains(&number) => Ok(()),
+                Ok(_) => invalid(format!("Value must be between 1 and {greatest} or equal to -1")),
+                Err(_) => invalid("Not a number of type INT".to_owned()),
+            },
+            Kind::Level(least, greatest) => match value.parse::<i32>() {
+                Ok(number) if number < least => invalid(format!("Value must be at least {least}")),
+                Ok(number) if number > greatest => invalid(format!("Value must be no more than {greatest}")),
+                Ok(_) => Ok(()),
+                Err(_) => invalid("Not a number of type INT".to_owned()),
+            },
+            Kind::Long(least) => match value.parse::<i64>() {
                 Ok(number) if number >= least => Ok(()),
                 Ok(_) => invalid(format!("Value must be at least {least}")),
                 Err(_) => invalid("Not a number of type LONG".to_owned()),
             },
-            Kind::Double(least, greatest) => match value.trim().parse::<f64>() {
+            Kind::Double(least, greatest) => match value.parse::<f64>() {
                 Ok(number) if number < least => invalid(format!("Value must be at least {least}")),
                 Ok(number) if number > greatest => invalid(format!("Value must be no more than {greatest}")),
                 Ok(number) if number.is_finite() => Ok(()),
@@ -86,6 +100,11 @@ impl Definition {
             Kind::Only(works) => invalid(format!("this broker supports only {works}")),
         }
     }
+}
+
+/// As Kafka reads a boolean.
+pub(crate) fn is_true(value: &str) -> bool {
+    value.trim().eq_ignore_ascii_case("true")
 }
 
 pub(crate) const fn define(
@@ -111,14 +130,14 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
     ),
     define(
         "compression.gzip.level",
-        Kind::Int(-1),
+        Kind::Level(-1, 9),
         "-1",
         "compression.gzip.level",
         "Level of gzip when compression.type is gzip.",
     ),
     define(
         "compression.lz4.level",
-        Kind::Int(1),
+        Kind::Level(1, 17),
         "9",
         "compression.lz4.level",
         "Level of lz4 when compression.type is lz4.",
@@ -132,7 +151,7 @@ pub(crate) const DEFINITIONS: &[Definition] = &[
     ),
     define(
         "compression.zstd.level",
-        Kind::Int(-131_072),
+        Kind::Level(-131_072, 22),
         "3",
         "compression.zstd.level",
         "Level of zstd when compression.type is zstd.",
