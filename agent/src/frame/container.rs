@@ -25,9 +25,10 @@ pub(super) struct Inside<'a> {
 }
 
 impl Inside<'_> {
-    /// The whole of a line that was cut into `part` and this.
-    pub(super) fn behind(self, part: &Inside) -> Self {
-        Self { text: Cow::Owned([&*part.text, &*self.text].concat()), ..self }
+    /// The whole of a line that was cut into this and `rest`.
+    pub(super) fn with(mut self, rest: Self) -> Self {
+        self.text.to_mut().extend_from_slice(&rest.text);
+        Self { text: self.text, ..rest }
     }
 }
 

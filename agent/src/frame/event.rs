@@ -77,7 +77,7 @@ impl Framing {
                 if !is_last || !part.partial || part.stream != before.stream {
                     break;
                 }
-                before = before.behind(&part);
+                before = part.with(before);
             }
             (!joining.joins(&before, &nth(at))).then_some(begins[at - 1])
         })
@@ -115,7 +115,7 @@ impl Framing {
                 }
                 None => return event(raw, next, true, true),
                 Some((more, after, at_newline)) => {
-                    last = if last.partial && joining.rules.is_some() { line.behind(&last) } else { line };
+                    last = if last.partial && joining.rules.is_some() { last.with(line) } else { line };
                     (raw, next, lines) = (next + more, next + after, lines + 1);
                     if !at_newline {
                         return event(raw, next, false, false);

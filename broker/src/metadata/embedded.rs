@@ -115,7 +115,7 @@ impl Writer {
         if let Err(error) = &written
             && self.file.set_len(self.end).is_ok()
         {
-            tracing::error!(%error, "no room for a change in the metadata file");
+            tracing::error!(%error, "a change could not be written to the metadata file and was taken back");
             return Err(MetadataError::Unwritten(error.to_string()));
         }
         if let Err(error) = written.and_then(|()| self.file.sync_data("metadata change")) {
